@@ -1,0 +1,5 @@
+//! The machine underneath: its clock, its service manager, its signals.
+
+pub mod clock;
+
+pub use clock::Clock;

@@ -1,0 +1,10 @@
+//! The words that the stages share: time in cells, FLV tags, renditions. Pure.
+
+pub mod cell;
+pub mod flv;
+pub mod rendition;
+pub mod unit;
+
+pub use cell::{Cell, FRAME_SAMPLES, Grid, MediaTime, SAMPLE_RATE};
+pub use rendition::{ContentHash, Credits, Meta, ProfileId, Rendition, RenditionId, Stream};
+pub use unit::{Kind, Unit};
