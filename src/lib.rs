@@ -2,4 +2,6 @@
 
 pub mod config;
 pub mod host;
+pub mod library;
 pub mod media;
+pub mod render;

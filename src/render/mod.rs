@@ -1,0 +1,74 @@
+//! The render stage: every track of the library becomes a rendition, by FFmpeg, once, ahead of air.
+//!
+//! In goes the [`Library`](crate::library::Library), out comes the [`Shelf`]: which tracks can be
+//! put on air, under which names, and why the others cannot. What is on the shelf as ready has been
+//! verified and will not change.
+
+use crate::media::{ContentHash, Credits, ProfileId, Rendition, RenditionId};
+use std::sync::Arc;
+
+/// What can be put on air at one moment.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    /// The profile that every rendition here was made under.
+    pub profile: ProfileId,
+    /// The built-in card with silence; also the reference for the profile's codec headers.
+    pub standby: Arc<Rendition>,
+    /// Every track of the library, in the library's order.
+    pub tracks: Vec<Shelved>,
+    /// What FFmpeg works at.
+    pub rendering: Option<Rendering>,
+    /// What cannot be played, and why.
+    pub quarantined: Vec<Quarantined>,
+    /// Why nothing is rendered although there is something to render.
+    pub paused: Option<String>,
+    /// The library is complete, and everything in it is ready or quarantined.
+    pub complete: bool,
+}
+
+/// One track on the shelf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelved {
+    /// Path below the source, separated by `/`.
+    pub source: String,
+    /// Hash of the file's bytes.
+    pub hash: ContentHash,
+    /// Who made what.
+    pub credits: Credits,
+    /// Whether it can be played.
+    pub state: State,
+}
+
+/// See [`Shelved`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not rendered yet.
+    Pending,
+    /// Rendered and verified.
+    Ready {
+        /// The rendition's folder in the renditions folder.
+        id: RenditionId,
+        /// How long it is, in cells of the profile's frame rate.
+        cells: u64,
+    },
+    /// Not playable; [`Shelf::quarantined`] says why.
+    Quarantined,
+}
+
+/// A render that is under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendering {
+    /// Path below the source, separated by `/`.
+    pub source: String,
+    /// How far it is, from 0 to 1.
+    pub done: f32,
+}
+
+/// A track or picture that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Path below the source, separated by `/`.
+    pub source: String,
+    /// One sentence, with FFmpeg's own reason where there is one.
+    pub reason: String,
+}
