@@ -1,7 +1,12 @@
 //! nonstop keeps a music channel on the air.
 
 pub mod config;
-pub mod host;
-pub mod library;
 pub mod media;
+
+pub mod library;
 pub mod render;
+pub mod schedule;
+pub mod timeline;
+
+pub mod host;
+pub mod store;

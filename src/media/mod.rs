@@ -3,6 +3,8 @@
 pub mod cell;
 pub mod flv;
 pub mod rendition;
+#[doc(hidden)]
+pub mod synthetic;
 pub mod unit;
 
 pub use cell::{Cell, FRAME_SAMPLES, Grid, MediaTime, SAMPLE_RATE};

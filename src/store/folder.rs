@@ -1,0 +1,206 @@
+//! The store as a folder on this machine.
+//!
+//! An object is a file that appears whole: written under a temporary name, synced, and then linked
+//! to its own name, which the kernel refuses if that name exists. Versions are hashes of contents.
+//! `put_if_match` is atomic among the processes of one machine through a lock file.
+
+use super::{Error, Put, Store, Version};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A folder; it is made when it is first written to.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The store in `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let path = self.root.join(key);
+        let object = path.display().to_string();
+        let done = tokio::task::spawn_blocking(move || work(&path)).await;
+        done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| Error {
+            action,
+            object,
+            reason: e.to_string(),
+        })
+    }
+}
+
+impl Store for Folder {
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        let under = prefix.clone();
+        self.blocking("list", &prefix, move |dir| {
+            let mut keys = Vec::new();
+            for entry in ignore_absence(fs::read_dir(dir))?.into_iter().flatten() {
+                let entry = entry?;
+                if let Some(name) = entry.file_name().to_str()
+                    && !name.starts_with('.')
+                    && entry.file_type()?.is_file()
+                {
+                    keys.push(format!("{under}/{name}"));
+                }
+            }
+            keys.sort();
+            Ok(keys)
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Error> {
+        self.blocking("read", key, read).await
+    }
+
+    async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, Error> {
+        self.blocking("write", key, move |path| {
+            let temporary = write_temporary(path, &bytes)?;
+            match fs::hard_link(&temporary.0, path) {
+                Ok(()) => sync_folder_of(path).map(|()| Put::Written(version(&bytes))),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Refused),
+                Err(e) => Err(e),
+            }
+        })
+        .await
+    }
+
+    async fn put_if_match(&self, key: &str, bytes: Vec<u8>, expected: &Version) -> Result<Put, Error> {
+        let expected = expected.clone();
+        self.blocking("write", key, move |path| {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let lock = File::create(hidden(path, "lock"))?;
+            lock.lock()?;
+            match read(path)? {
+                Some((_, current)) if current == expected => {}
+                _ => return Ok(Put::Refused),
+            }
+            let temporary = write_temporary(path, &bytes)?;
+            fs::rename(&temporary.0, path)?;
+            sync_folder_of(path)?;
+            Ok(Put::Written(version(&bytes)))
+        })
+        .await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), Error> {
+        self.blocking("remove", key, |path| ignore_absence(fs::remove_file(path)).map(drop)).await
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<(Vec<u8>, Version)>> {
+    Ok(ignore_absence(fs::read(path))?.map(|bytes| {
+        let version = version(&bytes);
+        (bytes, version)
+    }))
+}
+
+fn version(bytes: &[u8]) -> Version {
+    Version(Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// A file that is removed when this is dropped, if it still has this name.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<Temporary> {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let unique = format!("{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+    let temporary = Temporary(hidden(path, &unique));
+    let mut file = File::create(&temporary.0)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(temporary)
+}
+
+/// `.name.suffix` beside `path`; such names are never listed.
+fn hidden(path: &Path, suffix: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{suffix}"))
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn ignore_absence<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block_on(work: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work);
+    }
+
+    #[test]
+    fn of_many_writers_of_one_absent_object_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().join("not/yet/there"));
+        block_on(async {
+            let mut writers = tokio::task::JoinSet::new();
+            for i in 0..16u8 {
+                let store = store.clone();
+                writers.spawn(async move { (i, store.put_if_absent("log/1.json", vec![i]).await.unwrap()) });
+            }
+            let results = writers.join_all().await;
+            let winners: Vec<_> = results.iter().filter(|(_, put)| *put != Put::Refused).collect();
+            assert_eq!(winners.len(), 1);
+            let (bytes, version) = store.get("log/1.json").await.unwrap().unwrap();
+            assert_eq!((vec![winners[0].0], Put::Written(version)), (bytes, winners[0].1.clone()));
+            assert_eq!(store.list("log").await.unwrap(), ["log/1.json"]);
+        });
+    }
+
+    #[test]
+    fn a_stale_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path());
+        block_on(async {
+            assert_eq!(store.put_if_match("a", vec![1], &Version("x".into())).await.unwrap(), Put::Refused);
+            let Put::Written(first) = store.put_if_absent("a", vec![1]).await.unwrap() else { panic!() };
+            assert!(matches!(store.put_if_match("a", vec![2], &first).await.unwrap(), Put::Written(_)));
+            assert_eq!(store.put_if_match("a", vec![3], &first).await.unwrap(), Put::Refused);
+            assert_eq!(store.get("a").await.unwrap().unwrap().0, [2]);
+        });
+    }
+
+    #[test]
+    fn absence_is_not_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().join("none"));
+        block_on(async {
+            assert_eq!(store.get("a").await.unwrap(), None);
+            assert!(store.list("b").await.unwrap().is_empty());
+            store.remove("a").await.unwrap();
+        });
+    }
+}
