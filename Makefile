@@ -1,0 +1,38 @@
+# Everything that a contributor or an operator does from a checkout. `make` alone lists it.
+# Rust is presumed; whatever else a target needs, it installs itself (tests/setup).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench soak fuzz clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
+	  while IFS=$$'\t' read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
+
+setup: ## install what the rest needs from Debian 12 or 13; nothing to do when it is there
+	@tests/setup
+
+demo: setup ## play real music to an RTMP server on this machine, and say where to watch
+	@cargo build --release --quiet
+	@tests/demo/run
+
+test: setup lint ## everything that must hold before a change is merged
+	cargo test
+	@tests/dependencies
+
+lint: ## formatting, and clippy with warnings denied
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+bench: setup ## nonstop beside FFmpeg, in one run: CPU, memory, time to air
+	cargo bench --bench side_by_side
+
+soak: setup ## the whole-daemon tests, longer and with many seeds (about an hour)
+	NONSTOP_SOAK=1 cargo test --test 'on_air*' -- --include-ignored
+
+fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo-fuzz, nightly Rust)
+	@tests/fuzz/run
+
+clean: ## remove what was built
+	cargo clean
