@@ -4,6 +4,7 @@ pub mod config;
 pub mod media;
 
 pub mod library;
+pub mod publish;
 pub mod render;
 pub mod schedule;
 pub mod timeline;

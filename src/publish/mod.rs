@@ -1,0 +1,3 @@
+//! Cursors over the timeline, each carried to one ingest.
+
+pub mod rtmp;
