@@ -9,5 +9,6 @@ pub mod render;
 pub mod schedule;
 pub mod timeline;
 
+pub mod control;
 pub mod host;
 pub mod store;
