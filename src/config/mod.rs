@@ -1,14 +1,65 @@
 //! The configuration: read once, validated once, then trusted.
+//!
+//! The way of a key: `reference` says that it exists and what its default is, `tree` takes it out
+//! of the text, its unit (`units`, `ingest`, `source`) reads it, `validate` checks it against the
+//! other keys, and `problem` says to a person what is wrong.
 
 pub mod ingest;
+pub mod platform;
+mod problem;
+pub mod reference;
 pub mod secret;
+mod source;
+#[cfg(test)]
+mod tests;
+mod tree;
 pub mod units;
+mod validate;
 
 pub use ingest::IngestUrl;
+pub use problem::{Error, Invalid, Problem};
+pub use reference::reference;
 pub use secret::Secret;
-pub use units::{Bitrate, FrameRate, FrameSize, Keyframe, Loudness};
+pub use source::Source;
+pub use units::{Bitrate, ByteSize, FrameRate, FrameSize, Keyframe, Loudness};
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Endings, in lower case, of file names that a background picture may have.
+pub const PICTURE_ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+/// Endings, in lower case, of file names that a background clip may have.
+pub const CLIP_ENDINGS: [&str; 5] = ["mp4", "mov", "webm", "gif", "mkv"];
+
+/// A configuration is a page; whatever is larger than this many bytes is another file.
+const MOST: u64 = 1 << 20;
+
+/// Reads and validates a configuration. Relative paths in it stay relative, and the channel is
+/// `nonstop` unless it says another name.
+///
+/// # Errors
+/// [`Error::Invalid`] with everything that is wrong.
+pub fn parse(text: &str) -> Result<Config, Error> {
+    validate::read(text, None).map_err(|problems| Invalid { file: None, problems }.into())
+}
+
+/// Reads and validates the configuration in a file. Relative paths in it are relative to its
+/// folder, and the channel is named after it unless it says another name.
+///
+/// # Errors
+/// [`Error::Read`] if it cannot be read, [`Error::Invalid`] with everything that is wrong in it.
+pub fn load(path: &Path) -> Result<Config, Error> {
+    let text = read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let invalid = |problems| Invalid { file: Some(path.to_owned()), problems }.into();
+    validate::read(&text, Some(path)).map_err(invalid)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let length = File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if length as u64 > MOST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+}
 
 /// One channel's configuration: one file.
 #[derive(Clone, Debug)]
@@ -35,20 +86,6 @@ pub struct Media {
     /// Picture or clip, relative to the source. None: `background.*` in the source's root if there
     /// is one, else the built-in card.
     pub background: Option<String>,
-}
-
-/// A media source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A folder on this machine.
-    Folder(PathBuf),
-    /// `s3://bucket/prefix`.
-    Bucket {
-        /// Its name.
-        bucket: String,
-        /// Without slashes at its ends; may be empty.
-        prefix: String,
-    },
 }
 
 /// How the next track is chosen.
