@@ -1,64 +1,69 @@
-//! The library: which tracks and which picture lie in the source, whole and read.
+//! The library: a folder of music becomes a list of whole, hashed tracks with their tags.
+//!
+//! Invariant: every track in a [`Library`] was whole when it was hashed, and its hash, tags and
+//! size belong to the same bytes. What cannot be read is a [`Problem`], never a track.
 
 use crate::media::{ContentHash, Credits};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What the source holds at one moment.
+/// What there is to play, at one look. The public type of this stage; a new one is published
+/// whenever something changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Library {
-    /// Sorted by `source`; only files that are whole, hashed and tag-read.
+    /// Sorted by `source`, each `source` once. The same bytes under two paths are two tracks
+    /// with one `hash`.
     pub tracks: Vec<Arc<Track>>,
-    /// What is shown; none: the built-in card.
+    /// The picture or clip that goes with the music; `None`: there is none, use the built-in card.
     pub background: Option<Picture>,
-    /// What could not be read.
+    /// What could not be used, sorted by `source`.
     pub problems: Vec<Problem>,
-    /// False while the first scan still runs.
+    /// `false` while the first scan still runs: more tracks may follow at once.
     pub complete: bool,
 }
 
-/// A source audio file and its tags.
+/// A source audio file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
-    /// Path below the source, separated by `/`.
+    /// Its path below the media source, parts separated by `/`.
     pub source: String,
-    /// Where the file lies on this machine.
+    /// Where its bytes lie on this machine.
     pub path: PathBuf,
-    /// Hash of the file's bytes.
+    /// The hash of its bytes.
     pub hash: ContentHash,
-    /// Bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// From the tags, else from the file name.
+    /// From its tags, else from its file name.
     pub credits: Credits,
 }
 
 /// A background picture or clip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Path below the source, separated by `/`.
+    /// Its path below the media source, parts separated by `/`.
     pub source: String,
-    /// Where the file lies on this machine.
+    /// Where its bytes lie on this machine.
     pub path: PathBuf,
-    /// Hash of the file's bytes.
+    /// The hash of its bytes.
     pub hash: ContentHash,
     /// Whether it moves.
     pub motion: Motion,
 }
 
-/// See [`Picture`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a picture moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Motion {
-    /// One picture.
+    /// One picture for ever.
     Still,
-    /// A clip or an animation.
+    /// A clip that loops.
     Clip,
 }
 
-/// A file that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A file or folder that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Path below the source, separated by `/`.
+    /// Its path below the media source; `.` for the source itself.
     pub source: String,
-    /// One sentence.
+    /// Why, in a few words for a person.
     pub reason: String,
 }
