@@ -6,6 +6,8 @@
 //! does a bucket.
 
 pub mod folder;
+#[cfg(test)]
+pub(crate) mod memory;
 
 pub use folder::Folder;
 

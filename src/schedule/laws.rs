@@ -1,0 +1,270 @@
+//! The laws of the running schedule, in virtual time, with a store that fails.
+
+use super::command::{Command, Queued, Refusal};
+use super::task::{self, Outputs, Settings};
+use super::{Programme, Rules};
+use crate::config::Order;
+use crate::config::units::FrameRate;
+use crate::host::Clock;
+use crate::media::synthetic::{self, Recipe, digest};
+use crate::media::{Cell, ContentHash, Credits, Grid, ProfileId, Rendition, RenditionId};
+use crate::render::{Shelf, Shelved, State};
+use crate::store::memory::{Fault, Memory};
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn grid() -> Grid {
+    Grid::new(FrameRate::new(30).unwrap())
+}
+
+fn cells(seconds: u64) -> u64 {
+    grid().cells_for(seconds * 48_000)
+}
+
+fn rules() -> Rules {
+    Rules {
+        order: Order::Shuffle,
+        seed: 1,
+        low: cells(900),
+        high: cells(1200),
+        must: cells(10),
+        margin: cells(3),
+    }
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    standby: Arc<Rendition>,
+    start: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let recipe = Recipe { number: 9_999, cells: 4, pictures: 60, gop: 60, key_bytes: 0 };
+        let standby = Arc::new(synthetic::rendition(dir.path(), grid(), recipe).unwrap());
+        Self { dir, standby, start: Instant::now() }
+    }
+
+    fn clock(&self) -> Clock {
+        let start = self.start;
+        Clock::on(move || UNIX_EPOCH + Duration::from_secs(1_700_000_000) + start.elapsed())
+    }
+
+    /// Tracks of 2 to 5 minutes; the first `ready` of them rendered.
+    fn shelf(&self, tracks: u64, ready: u64) -> Arc<Shelf> {
+        let track = |n: u64| Shelved {
+            source: format!("{n:03}.ogg"),
+            hash: ContentHash::of(&digest(n)),
+            credits: Credits { title: format!("Track {n:03}"), ..Credits::default() },
+            state: if n < ready {
+                State::Ready { id: RenditionId::of(&digest(n)), cells: cells(120 + n * 37 % 180) }
+            } else {
+                State::Pending
+            },
+        };
+        Arc::new(Shelf {
+            profile: ProfileId::of(&digest(0)),
+            standby: self.standby.clone(),
+            tracks: (0..tracks).map(track).collect(),
+            rendering: None,
+            quarantined: Vec::new(),
+            paused: None,
+            complete: tracks == ready,
+        })
+    }
+
+    async fn node(&self, name: &str, store: Memory, shelf: Arc<Shelf>) -> Node {
+        let (shelves, receiver) = watch::channel(shelf);
+        let (wishes, wished) = watch::channel([].into());
+        let (in_use, _) = watch::channel(Arc::default());
+        let dir = self.dir.path().to_owned();
+        let open = move |id: &RenditionId| {
+            let number = u64::from_str_radix(&id.as_str()[..16], 16).unwrap();
+            synthetic::rendition(&dir, grid(), Recipe { number, cells: 1, pictures: 1, gop: 1, key_bytes: 0 })
+        };
+        let settings =
+            Settings { node: name.into(), grid: grid(), rules: rules(), poll: Duration::from_secs(5), open };
+        let outputs = Outputs { wishes, in_use };
+        let (task, programme) = task::start(settings, store, self.clock(), receiver, outputs).await;
+        let (commands, receiver) = mpsc::channel(4);
+        let cancel = CancellationToken::new();
+        let running = tokio::spawn(task.run(receiver, cancel.clone()));
+        Node {
+            shelves,
+            programme,
+            wished,
+            commands,
+            clock: self.clock(),
+            _stop: cancel.drop_guard(),
+            _running: running,
+        }
+    }
+}
+
+struct Node {
+    shelves: watch::Sender<Arc<Shelf>>,
+    programme: watch::Receiver<Arc<Programme>>,
+    wished: watch::Receiver<Arc<[ContentHash]>>,
+    commands: mpsc::Sender<Command>,
+    clock: Clock,
+    _stop: tokio_util::sync::DropGuard,
+    _running: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    fn now(&self) -> Cell {
+        grid().cell_at(self.clock.now())
+    }
+
+    /// Entry numbers on air at `cell`; `None` for the standby card.
+    fn on_air(&self, cell: Cell) -> Option<(RenditionId, Cell)> {
+        let programme = self.programme.borrow();
+        let span = programme.span_at(cell);
+        (!Arc::ptr_eq(&span.rendition, &programme.standby))
+            .then(|| (span.rendition.meta.id.clone(), span.anchor))
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> T {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.unwrap();
+        answer.await.unwrap()
+    }
+}
+
+/// Lets `time` pass, second by second, and looks at every second.
+async fn watch_for(time: Duration, mut look: impl FnMut()) {
+    for _ in 0..time.as_secs() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        look();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_has_no_hole_and_is_always_scheduled_a_quarter_of_an_hour_ahead() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 20)).await;
+    assert!(node.on_air(node.now()).is_some(), "nothing was sent yet, so it begins with music");
+    watch_for(24 * 60 * MINUTE, || {
+        for ahead in [0, 5, 300, 890] {
+            assert!(node.on_air(node.now().plus(cells(ahead))).is_some(), "a hole {ahead} s ahead");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_ready_track_goes_on_air_within_seconds_and_what_comes_next_is_wished_for() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 0)).await;
+    assert!(node.on_air(node.now()).is_none());
+    assert_eq!(node.wished.borrow().len(), 8);
+    node.shelves.send_replace(world.shelf(20, 1));
+    watch_for(Duration::from_secs(4), || {}).await;
+    assert!(node.on_air(node.now()).is_some());
+    // Nineteen are not ready: rather than play the one again and again, it waits for them …
+    assert_eq!(node.on_air(node.now().plus(cells(130))), None);
+    // … but not into a hole.
+    let mut holes = 0;
+    watch_for(10 * MINUTE, || holes += usize::from(node.on_air(node.now()).is_none())).await;
+    assert_eq!(holes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_with_the_same_entry() {
+    let world = World::new();
+    let store = Memory::default();
+    let node = world.node("a", store.another(), world.shelf(20, 20)).await;
+    watch_for(7 * MINUTE, || {}).await;
+    let before = node.on_air(node.now().plus(60));
+    drop(node);
+    let node = world.node("a", store.another(), world.shelf(20, 20)).await;
+    assert_eq!(node.on_air(node.now().plus(60)), before);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn nodes_that_share_a_store_agree_and_one_that_is_cut_off_goes_on_and_rejoins(
+        ready in 3u64..20,
+        faults in prop::collection::vec((0usize..3, prop::sample::select(vec![Fault::Refuses, Fault::Hangs, Fault::LosesAnswers]), 1u64..50), 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let world = World::new();
+            let store = Memory::default();
+            let stores = [store.another(), store.another(), store.another()];
+            // The nodes have rendered different parts of the library.
+            let nodes = [
+                world.node("a", stores[0].clone(), world.shelf(20, ready)).await,
+                world.node("b", stores[1].clone(), world.shelf(20, 20)).await,
+                world.node("c", stores[2].clone(), world.shelf(20, 20)).await,
+            ];
+            for (who, fault, minutes) in faults {
+                stores[who].set_fault(fault);
+                watch_for(minutes as u32 * MINUTE, || {
+                    for node in &nodes {
+                        assert!(node.on_air(node.now()).is_some(), "a hole");
+                    }
+                }).await;
+                stores[who].set_fault(Fault::None);
+                // The store is asked again within seconds, and what is then on air ends in minutes.
+                watch_for(7 * MINUTE, || {}).await;
+                for minute in 0..14 {
+                    let cell = nodes[0].now().plus(cells(minute * 60));
+                    assert_eq!(nodes[0].on_air(cell), nodes[1].on_air(cell), "in {minute} minutes");
+                    assert_eq!(nodes[1].on_air(cell), nodes[2].on_air(cell), "in {minute} minutes");
+                }
+            }
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn skip_ends_what_is_on_air_within_seconds_at_a_cell_and_goes_on_with_what_was_next() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 20)).await;
+    watch_for(MINUTE, || {}).await;
+    let plan = node.ask(|reply| Command::Plan { count: 4, reply }).await;
+    let asked = node.clock.now();
+    let next = node.ask(|reply| Command::Skip { reply }).await.unwrap();
+    assert_eq!(next.track, plan.scheduled[1].track);
+    let at = grid().start(next.start);
+    assert!(at.since(asked) < Duration::from_secs(4) && at > asked, "in {:?}", at.since(asked));
+    watch_for(Duration::from_secs(4), || {}).await;
+    assert_eq!(node.on_air(node.now()), Some((next.rendition, next.start)));
+    let after = node.ask(|reply| Command::Plan { count: 4, reply }).await;
+    assert_eq!(after.scheduled[1].track, plan.scheduled[2].track);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_tracks_play_next_in_the_order_in_which_they_were_queued() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 19)).await;
+    let plan = node.ask(|reply| Command::Plan { count: 30, reply }).await;
+    let queue = async |track: &str| {
+        let track = track.to_owned();
+        node.ask(|reply| Command::Queue { track, reply }).await
+    };
+    let Ok(Queued::Scheduled(first)) = queue("005.ogg").await else { panic!() };
+    let Ok(Queued::Scheduled(second)) = queue("track 006").await else { panic!() };
+    assert_eq!(first.start, plan.scheduled[0].end());
+    assert_eq!(second.start, first.end());
+    assert!(matches!(queue("019.ogg").await, Ok(Queued::Rendering { .. })));
+    assert!(matches!(queue("track").await, Err(Refusal::Ambiguous { .. })));
+    assert!(matches!(queue("nothing like it").await, Err(Refusal::NoSuchTrack(_))));
+    assert_eq!(node.wished.borrow()[0], ContentHash::of(&digest(19)));
+    node.shelves.send_replace(world.shelf(20, 20));
+    watch_for(Duration::from_secs(1), || {}).await;
+    let after = node.ask(|reply| Command::Plan { count: 30, reply }).await;
+    let order: Vec<_> = after.scheduled.iter().map(|entry| entry.source.as_str()).take(4).collect();
+    assert_eq!(order, [&plan.scheduled[0].source, "005.ogg", "006.ogg", "019.ogg"]);
+    assert_eq!(after.scheduled[4].track, plan.scheduled[1].track);
+}

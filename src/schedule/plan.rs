@@ -1,0 +1,203 @@
+//! What to append to the schedule, decided from the schedule, the shelf and the time alone.
+
+use super::page::{Entry, MAX_ENTRIES};
+use super::resolve::Schedule;
+use super::rotation::{self, Candidate};
+use crate::config::Order;
+use crate::media::{Cell, ContentHash};
+use crate::render::{Shelf, Shelved, State};
+
+/// How far the renderer is told ahead what will be wanted, in tracks.
+const WISHES: usize = 8;
+
+/// How the schedule is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How the next track is chosen.
+    pub order: Order,
+    /// Makes one channel's shuffle differ from another's.
+    pub seed: u64,
+    /// Appends when less than this is scheduled, in cells.
+    pub low: u64,
+    /// Appends up to this much, in cells.
+    pub high: u64,
+    /// Nearer than this, in cells, whatever is ready is better than waiting for what is not.
+    pub must: u64,
+    /// Nothing that starts nearer than this may change, in cells: it may have been sent.
+    pub margin: u64,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Extension {
+    /// To be appended as a page, if any.
+    pub entries: Vec<Entry>,
+    /// Tracks that are wanted soon and not ready, the most urgent first.
+    pub wishes: Vec<ContentHash>,
+    /// When to look again, even if nothing changes before.
+    pub again: Option<Cell>,
+}
+
+/// Keeps the schedule ahead of `now`. `untouched` says that nothing has been sent yet, so that even
+/// the current cell may be scheduled.
+pub fn extend(schedule: &Schedule, shelf: &Shelf, now: Cell, untouched: bool, rules: &Rules) -> Extension {
+    let soonest = now.plus(if untouched { 0 } else { rules.margin });
+    let end = schedule.end().filter(|end| *end > soonest).unwrap_or(soonest);
+    let mut plan = Extension::default();
+    if end >= now.plus(rules.low) {
+        plan.again = Some(Cell(end.0 - rules.low));
+        plan.wishes = forecast(schedule, shelf, &[], rules, WISHES).filter_map(pending).collect();
+        return plan;
+    }
+    let mut at = end;
+    while at < now.plus(rules.high) && plan.entries.len() < MAX_ENTRIES {
+        let number = next_number(schedule, &plan.entries);
+        let chosen = choose(schedule, shelf, &plan.entries, rules, number, |_| true);
+        let chosen = match chosen {
+            Some(shelved) if shelved.state == State::Pending => {
+                if at >= now.plus(rules.must) {
+                    plan.again = Some(Cell(at.0 - rules.must));
+                    break;
+                }
+                let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
+                choose(schedule, shelf, &plan.entries, rules, number, ready)
+            }
+            other => other,
+        };
+        let Some(entry) = chosen.and_then(|shelved| entry(shelved, number, at)) else { break };
+        at = entry.end();
+        plan.entries.push(entry);
+    }
+    plan.wishes = forecast(schedule, shelf, &plan.entries, rules, WISHES).filter_map(pending).collect();
+    plan
+}
+
+/// The next `count` tracks that the rotation would choose after what is scheduled and `planned`, as
+/// if every track were ready.
+pub fn forecast<'a>(
+    schedule: &'a Schedule,
+    shelf: &'a Shelf,
+    planned: &[Entry],
+    rules: &'a Rules,
+    count: usize,
+) -> impl Iterator<Item = &'a Shelved> {
+    let mut planned = planned.to_vec();
+    (0..count).map_while(move |_| {
+        let number = next_number(schedule, &planned);
+        let shelved = choose(schedule, shelf, &planned, rules, number, |_| true)?;
+        // Only its track and its number matter to the choices that follow.
+        let at = planned.last().map(Entry::end).or(schedule.end()).unwrap_or_default();
+        planned.push(standing_for(shelved, number, at));
+        Some(shelved)
+    })
+}
+
+/// A page that drops what is on air at the first cell that may change: what was to come next comes
+/// now, and if nothing was, what the rotation chooses among what is ready.
+pub fn skip(schedule: &Schedule, shelf: &Shelf, now: Cell, rules: &Rules) -> Vec<Entry> {
+    let at = now.plus(rules.margin);
+    let skipped = schedule.at(at).map_or(at, |airing| airing.to);
+    let mut entries = moved(schedule, skipped, at, next_number(schedule, &[]));
+    if entries.is_empty() {
+        let number = next_number(schedule, &[]);
+        let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
+        let chosen = choose(schedule, shelf, &[], rules, number, ready);
+        entries.extend(chosen.and_then(|shelved| entry(shelved, number, at)));
+    }
+    entries
+}
+
+/// A page that puts `track` behind what is on air (and behind what was queued before), and moves
+/// the rest back. `None` if the track is not ready.
+pub fn queue(schedule: &Schedule, track: &Shelved, now: Cell, rules: &Rules) -> Option<Vec<Entry>> {
+    let soonest = now.plus(rules.margin);
+    let mut at = schedule.at(soonest).map_or(soonest, |airing| airing.to);
+    while let Some(airing) = schedule.at(at).filter(|airing| airing.entry.queued) {
+        at = airing.to;
+    }
+    let number = next_number(schedule, &[]);
+    let queued = Entry { queued: true, ..entry(track, number, at)? };
+    let rest = moved(schedule, at, queued.end(), number + 1);
+    Some([vec![queued], rest].concat())
+}
+
+/// What is scheduled from `from` on, with new numbers, back to back from `to` on.
+fn moved(schedule: &Schedule, from: Cell, to: Cell, number: u64) -> Vec<Entry> {
+    let mut at = to;
+    let whole = schedule.from(from).filter(|airing| airing.from >= from).take(MAX_ENTRIES - 1);
+    whole
+        .zip(number..)
+        .map(|(airing, number)| {
+            let entry = Entry { start: at, number, ..Entry::clone(&airing.entry) };
+            at = entry.end();
+            entry
+        })
+        .collect()
+}
+
+fn choose<'a>(
+    schedule: &Schedule,
+    shelf: &'a Shelf,
+    planned: &[Entry],
+    rules: &Rules,
+    number: u64,
+    fit: impl Fn(&Shelved) -> bool,
+) -> Option<&'a Shelved> {
+    let playable = shelf.tracks.iter().filter(|shelved| shelved.state != State::Quarantined && fit(shelved));
+    let playable: Vec<_> = playable.collect();
+    let candidates: Vec<_> = playable
+        .iter()
+        .map(|shelved| Candidate {
+            track: &shelved.hash,
+            source: &shelved.source,
+            artist: shelved.credits.artist.as_deref(),
+        })
+        .collect();
+    let scheduled = schedule.airings().rev().map(|airing| &*airing.entry);
+    // What an operator put in between does not move the place that a sequence has come to.
+    let counts = |entry: &&Entry| rules.order == Order::Shuffle || !entry.queued;
+    let history = planned.iter().rev().chain(scheduled).filter(counts).map(|entry| Candidate {
+        track: &entry.track,
+        source: &entry.source,
+        artist: entry.credits.artist.as_deref(),
+    });
+    rotation::next(rules.order, rules.seed, number, &candidates, history).map(|i| playable[i])
+}
+
+fn next_number(schedule: &Schedule, planned: &[Entry]) -> u64 {
+    // Numbers rise but for what was moved or joined late, which is never far from the end.
+    let scheduled = schedule.airings().rev().take(64).map(|airing| &*airing.entry);
+    scheduled.chain(planned).map(|entry| entry.number + 1).max().unwrap_or(0)
+}
+
+fn entry(shelved: &Shelved, number: u64, start: Cell) -> Option<Entry> {
+    let State::Ready { id, cells } = &shelved.state else { return None };
+    Some(Entry {
+        number,
+        start,
+        cells: *cells,
+        rendition: id.clone(),
+        source: shelved.source.clone(),
+        track: shelved.hash.clone(),
+        credits: shelved.credits.clone(),
+        queued: false,
+    })
+}
+
+fn standing_for(shelved: &Shelved, number: u64, start: Cell) -> Entry {
+    entry(shelved, number, start).unwrap_or_else(|| Entry {
+        number,
+        start,
+        cells: 1,
+        // A track has no rendition before it is rendered; its own hash is as good a name here.
+        rendition: shelved.hash.as_str().to_owned().try_into().expect("both names have one form"),
+        source: shelved.source.clone(),
+        track: shelved.hash.clone(),
+        credits: shelved.credits.clone(),
+        queued: false,
+    })
+}
+
+fn pending(shelved: &Shelved) -> Option<ContentHash> {
+    (shelved.state == State::Pending).then(|| shelved.hash.clone())
+}

@@ -1,0 +1,397 @@
+//! Keeps the schedule ahead of the clock and the programme in step with it.
+
+mod log;
+
+use super::command::{self, Command, Plan, Queued, Refusal};
+use super::page::{Entry, FORMAT, Page, Reason};
+use super::plan::{self, Rules};
+use super::{Programme, Schedule};
+use crate::host::Clock;
+use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
+use crate::render::{Shelf, Shelved, State};
+use crate::store::{self, Store};
+use log::{Appended, Log};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Renditions on air within this time are open: at least the next track, whatever its length.
+const OPEN_AHEAD: Duration = Duration::from_secs(20 * 60);
+/// Renditions stay open for this long after their end, for those who resend.
+const OPEN_BEHIND: Duration = Duration::from_secs(60);
+/// Airings that are remembered for the rotation.
+const HISTORY: usize = 2_000;
+/// Tracks that may wait to be rendered and then played.
+const WAITING: usize = 100;
+/// After a failure of the store it is tried again this much later.
+const RETRY: Duration = Duration::from_secs(5);
+/// Races that may be lost in a row before the node rests for a [`RETRY`].
+const RACES: usize = 16;
+
+/// What the task is given.
+pub struct Settings<O> {
+    /// Who writes, in pages.
+    pub node: String,
+    /// The profile's cells.
+    pub grid: Grid,
+    /// How the schedule is kept.
+    pub rules: Rules,
+    /// How often the store is asked for other nodes' pages.
+    pub poll: Duration,
+    /// Opens a rendition; blocking.
+    pub open: O,
+}
+
+/// What the renderer is told.
+pub struct Outputs {
+    /// Tracks wanted soon.
+    pub wishes: watch::Sender<Arc<[ContentHash]>>,
+    /// Renditions that must not be removed.
+    pub in_use: watch::Sender<Arc<HashSet<RenditionId>>>,
+}
+
+/// The running stage.
+pub struct Task<S, O> {
+    keeper: Keeper<S, O>,
+    shelves: watch::Receiver<Arc<Shelf>>,
+}
+
+/// Reads the log, brings the schedule up to now, and gives the programme.
+pub async fn start<S: Store, O: Open>(
+    settings: Settings<O>,
+    store: S,
+    clock: Clock,
+    mut shelves: watch::Receiver<Arc<Shelf>>,
+    outputs: Outputs,
+) -> (Task<S, O>, watch::Receiver<Arc<Programme>>) {
+    let shelf = shelves.borrow_and_update().clone();
+    let programme = Programme {
+        grid: settings.grid,
+        profile: shelf.profile.clone(),
+        standby: shelf.standby.clone(),
+        airings: Vec::new(),
+        open: HashMap::new(),
+    };
+    let (programme, receiver) = watch::channel(Arc::new(programme));
+    let mut keeper = Keeper {
+        log: Log::new(store, format!("schedule/{}", shelf.profile)),
+        loaded: false,
+        logged: Schedule::default(),
+        aired: Schedule::default(),
+        alone: false,
+        untouched: true,
+        waiting: VecDeque::new(),
+        open: HashMap::new(),
+        shelf,
+        settings,
+        clock,
+        programme,
+        outputs,
+    };
+    keeper.look_at_store().await;
+    keeper.turn().await;
+    keeper.untouched = false;
+    (Task { keeper, shelves }, receiver)
+}
+
+impl<S: Store, O: Open> Task<S, O> {
+    /// Runs until it is cancelled.
+    pub async fn run(self, mut commands: mpsc::Receiver<Command>, cancel: CancellationToken) {
+        let Self { mut keeper, mut shelves } = self;
+        let mut look = Instant::now() + keeper.pause();
+        let mut again = Instant::now();
+        loop {
+            let turn = tokio::select! {
+                () = cancel.cancelled() => return,
+                Ok(()) = shelves.changed() => {
+                    keeper.shelf = shelves.borrow_and_update().clone();
+                    true
+                }
+                Some(command) = commands.recv() => {
+                    keeper.obey(command).await;
+                    true
+                }
+                () = tokio::time::sleep_until(look) => {
+                    let changed = keeper.look_at_store().await;
+                    look = Instant::now() + keeper.pause();
+                    changed
+                }
+                () = tokio::time::sleep_until(again) => true,
+            };
+            if turn {
+                again = Instant::now() + keeper.turn().await;
+            }
+        }
+    }
+}
+
+/// Opens a rendition; blocking.
+pub trait Open: Fn(&RenditionId) -> io::Result<Rendition> + Clone + Send + Sync + 'static {}
+impl<F: Fn(&RenditionId) -> io::Result<Rendition> + Clone + Send + Sync + 'static> Open for F {}
+
+struct Keeper<S, O> {
+    log: Log<S>,
+    loaded: bool,
+    /// What the log says.
+    logged: Schedule,
+    /// What this node airs: the same, unless it is or was alone.
+    aired: Schedule,
+    alone: bool,
+    untouched: bool,
+    waiting: VecDeque<ContentHash>,
+    open: HashMap<RenditionId, Arc<Rendition>>,
+    shelf: Arc<Shelf>,
+    settings: Settings<O>,
+    clock: Clock,
+    programme: watch::Sender<Arc<Programme>>,
+    outputs: Outputs,
+}
+
+impl<S: Store, O: Open> Keeper<S, O> {
+    /// Until the store is looked at again.
+    fn pause(&self) -> Duration {
+        if self.alone { RETRY } else { self.settings.poll }
+    }
+
+    fn now(&self) -> Cell {
+        self.settings.grid.cell_at(self.clock.now())
+    }
+
+    /// One turn: extend what is too short, open what is near, tell everyone. Says when to come back.
+    async fn turn(&mut self) -> Duration {
+        self.queue_what_became_ready().await;
+        let mut plan = self.extension();
+        for _ in 0..RACES {
+            if plan.entries.is_empty() || self.write(Reason::Rotation, plan.entries).await {
+                break;
+            }
+            self.look_at_store().await;
+            plan = self.extension();
+        }
+        let plan = self.extension();
+        let now = self.now();
+        let grid = self.settings.grid;
+        self.aired.forget(now, HISTORY);
+        self.logged.forget(now, HISTORY);
+        let next_opening = self.open_what_is_near(now).await;
+        self.publish(now, &plan);
+        let again = [plan.again, next_opening].into_iter().flatten().min();
+        // A turn costs next to nothing, so a bound that only rounding could exceed may be short.
+        let wait = again.map_or(OPEN_AHEAD, |cell| self.clock.until(grid.start(cell)));
+        wait.max(grid.duration(1))
+    }
+
+    fn extension(&self) -> plan::Extension {
+        plan::extend(&self.aired, &self.shelf, self.now(), self.untouched, &self.settings.rules)
+    }
+
+    /// Appends a page; true if it stands, in the log or, alone, here. False: another node's page stands
+    /// there, which is to be read before deciding again.
+    async fn write(&mut self, reason: Reason, entries: Vec<Entry>) -> bool {
+        let number = self.log.next_number();
+        let page = Page { format: FORMAT, number, node: self.settings.node.clone(), reason, entries };
+        if !self.alone {
+            match self.log.append(&page).await {
+                Ok(Appended::Written) => {
+                    self.logged.apply(&page);
+                    self.aired.apply(&page);
+                    return true;
+                }
+                Ok(Appended::Lost) => return false,
+                Err(error) => self.go_alone(&error),
+            }
+        }
+        self.aired.apply(&page);
+        true
+    }
+
+    /// Reads what others wrote, and comes back from being alone. Says whether anything changed.
+    async fn look_at_store(&mut self) -> bool {
+        let was_alone = self.alone;
+        let read = async {
+            let mut pages = Vec::new();
+            if !self.loaded {
+                pages = self.log.load().await?;
+            }
+            pages.extend(self.log.read_on().await?);
+            Ok::<_, store::Error>(pages)
+        };
+        match read.await {
+            Ok(pages) => {
+                self.loaded = true;
+                for page in &pages {
+                    self.logged.apply(page);
+                }
+                match self.alone {
+                    true => self.rejoin().await,
+                    false => pages.iter().for_each(|page| self.aired.apply(page)),
+                }
+                was_alone || !pages.is_empty()
+            }
+            Err(error) => {
+                self.go_alone(&error);
+                !was_alone
+            }
+        }
+    }
+
+    fn go_alone(&mut self, error: &store::Error) {
+        if !self.alone {
+            tracing::warn!(%error, "the schedule's store is out of reach; this node goes on alone");
+        }
+        self.alone = true;
+    }
+
+    /// From the end of what is on air on, the log counts again, or is written on with what this
+    /// node had chosen.
+    async fn rejoin(&mut self) {
+        self.alone = false;
+        let soonest = self.now().plus(self.settings.rules.margin);
+        let join = self.aired.at(soonest).map_or(soonest, |airing| airing.to);
+        if self.logged.end().is_some_and(|end| end > join) {
+            let theirs: Vec<_> = self.logged.from(join).map(|airing| airing.entry.clone()).collect();
+            self.aired.overlay(join, theirs);
+            tracing::info!("the schedule's store is back; its log counts from the next track on");
+            return;
+        }
+        let whole = |airing: &&super::Airing| airing.to > soonest && airing.from == airing.entry.start;
+        let ours: Vec<_> =
+            self.aired.from(self.now()).filter(whole).map(|a| Entry::clone(&a.entry)).collect();
+        // A race that is lost here is another node's page: the next look finds it, and rejoins.
+        self.alone = !ours.is_empty() && !self.write(Reason::Rotation, ours).await;
+        if !self.alone {
+            tracing::info!("the schedule's store is back");
+        }
+    }
+
+    async fn open_what_is_near(&mut self, now: Cell) -> Option<Cell> {
+        let cells = |time: Duration| self.settings.grid.cells_for(time.as_secs() * crate::media::SAMPLE_RATE);
+        let (behind, ahead) = (Cell(now.0.saturating_sub(cells(OPEN_BEHIND))), now.plus(cells(OPEN_AHEAD)));
+        let coming = self.aired.from(behind);
+        let near: Vec<_> = coming.clone().take_while(|airing| airing.from <= ahead).collect();
+        let near: HashSet<_> = near.iter().map(|airing| airing.entry.rendition.clone()).collect();
+        let next = coming.map(|airing| airing.from).find(|from| *from > ahead);
+        self.open.retain(|id, _| near.contains(id));
+        for id in near {
+            if self.open.contains_key(&id) {
+                continue;
+            }
+            let (open, wanted) = (self.settings.open.clone(), id.clone());
+            match tokio::task::spawn_blocking(move || open(&wanted)).await {
+                Ok(Ok(rendition)) => drop(self.open.insert(id, Arc::new(rendition))),
+                Ok(Err(error)) => {
+                    tracing::error!(rendition = %id, %error, "a scheduled rendition cannot be opened");
+                }
+                Err(error) => tracing::error!(rendition = %id, %error, "opening a rendition went wrong"),
+            }
+        }
+        next.map(|from| Cell(from.0 - cells(OPEN_AHEAD)))
+    }
+
+    fn publish(&self, now: Cell, plan: &plan::Extension) {
+        let behind = self.settings.grid.cells_for(OPEN_BEHIND.as_secs() * crate::media::SAMPLE_RATE);
+        // One airing before the oldest that may be read: a hole begins where it ends.
+        let first = self.aired.airings().position(|airing| airing.to.0 + behind > now.0);
+        let skip = first.unwrap_or(self.aired.airings().len()).saturating_sub(1);
+        let programme = Programme {
+            grid: self.settings.grid,
+            profile: self.shelf.profile.clone(),
+            standby: self.shelf.standby.clone(),
+            airings: self.aired.airings().skip(skip).cloned().collect(),
+            open: self.open.clone(),
+        };
+        self.programme.send_replace(Arc::new(programme));
+        let wishes: Arc<[_]> = self.waiting.iter().chain(&plan.wishes).cloned().collect();
+        self.outputs.wishes.send_if_modified(|old| {
+            let changed = *old != wishes;
+            *old = wishes;
+            changed
+        });
+        let in_use = self.aired.from(Cell(now.0.saturating_sub(behind)));
+        let in_use: HashSet<_> = in_use.map(|airing| airing.entry.rendition.clone()).collect();
+        self.outputs.in_use.send_replace(Arc::new(in_use));
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Skip { reply } => drop(reply.send(self.skip().await)),
+            Command::Queue { track, reply } => drop(reply.send(self.queue(&track).await)),
+            Command::Plan { count, reply } => drop(reply.send(self.plan(count))),
+        }
+    }
+
+    async fn skip(&mut self) -> Result<Entry, Refusal> {
+        for _ in 0..RACES {
+            let entries = plan::skip(&self.aired, &self.shelf, self.now(), &self.settings.rules);
+            let first = entries.first().cloned().ok_or(Refusal::NothingReady)?;
+            if self.write(Reason::Skip, entries).await {
+                tracing::info!(next = %first.credits, "skipping");
+                return Ok(first);
+            }
+            self.look_at_store().await;
+        }
+        Err(Refusal::Starting)
+    }
+
+    async fn queue(&mut self, asked: &str) -> Result<Queued, Refusal> {
+        let shelf = self.shelf.clone();
+        let track = command::find(asked, &shelf.tracks, |track| (&track.source, &track.credits))?;
+        match track.state {
+            State::Quarantined => {
+                let reason = shelf.quarantined.iter().find(|q| q.source == track.source);
+                let reason = reason.map_or_else(String::new, |q| q.reason.clone());
+                Err(Refusal::Quarantined { track: track.source.clone(), reason })
+            }
+            State::Pending if self.waiting.len() >= WAITING => Err(Refusal::QueueFull(WAITING)),
+            State::Pending => {
+                self.waiting.push_back(track.hash.clone());
+                Ok(Queued::Rendering { source: track.source.clone(), credits: track.credits.clone() })
+            }
+            State::Ready { .. } => self.enqueue(track).await.map(Queued::Scheduled),
+        }
+    }
+
+    async fn enqueue(&mut self, track: &Shelved) -> Result<Entry, Refusal> {
+        for _ in 0..RACES {
+            let entries = plan::queue(&self.aired, track, self.now(), &self.settings.rules);
+            let entries = entries.ok_or(Refusal::NothingReady)?;
+            let first = entries[0].clone();
+            if self.write(Reason::Queue, entries).await {
+                tracing::info!(track = %first.credits, "queued");
+                return Ok(first);
+            }
+            self.look_at_store().await;
+        }
+        Err(Refusal::Starting)
+    }
+
+    async fn queue_what_became_ready(&mut self) {
+        let shelf = self.shelf.clone();
+        while let Some(hash) = self.waiting.front() {
+            let track = shelf.tracks.iter().find(|track| track.hash == *hash);
+            if track.is_some_and(|track| track.state == State::Pending) {
+                return;
+            }
+            if let Some(track) = track
+                && let Err(error) = self.enqueue(track).await
+            {
+                tracing::warn!(track = %track.credits, %error, "a queued track does not play");
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    fn plan(&self, count: usize) -> Plan {
+        let scheduled: Vec<_> = self.aired.from(self.now()).take(count).collect();
+        let rest = count - scheduled.len();
+        let forecast = plan::forecast(&self.aired, &self.shelf, &[], &self.settings.rules, rest);
+        Plan {
+            forecast: forecast.map(|track| (track.source.clone(), track.credits.clone())).collect(),
+            scheduled: scheduled.iter().map(|airing| Entry::clone(&airing.entry)).collect(),
+        }
+    }
+}

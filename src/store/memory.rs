@@ -1,0 +1,103 @@
+//! The store in memory, which can fail on script: the fake that stands in for a bucket in tests.
+
+use super::{Error, Put, Store, Version};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// How a handle's requests fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Not at all.
+    #[default]
+    None,
+    /// At once.
+    Refuses,
+    /// They are never answered.
+    Hangs,
+    /// Reads work, and writes happen, but their answers are lost.
+    LosesAnswers,
+}
+
+/// Keys to contents and how often they were replaced.
+type Objects = BTreeMap<String, (Vec<u8>, u64)>;
+
+/// One node's handle on a store that other handles may share.
+#[derive(Clone, Default)]
+pub struct Memory {
+    objects: Arc<Mutex<Objects>>,
+    fault: Arc<Mutex<Fault>>,
+}
+
+impl Memory {
+    /// Another node's handle on the same objects, with faults of its own.
+    pub fn another(&self) -> Self {
+        Self { objects: self.objects.clone(), fault: Arc::default() }
+    }
+
+    /// From now on this handle's requests fail like this.
+    pub fn set_fault(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    async fn answer<T>(&self, writes: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
+        // A request is answered at another moment than it is made.
+        tokio::task::yield_now().await;
+        let error = |reason: &str| Error { action: "reach", object: "memory".into(), reason: reason.into() };
+        let fault = *self.fault.lock().unwrap();
+        match fault {
+            Fault::Refuses => Err(error("refused")),
+            Fault::Hangs => std::future::pending().await,
+            Fault::LosesAnswers if writes => {
+                work();
+                Err(error("the answer was lost"))
+            }
+            Fault::None | Fault::LosesAnswers => Ok(work()),
+        }
+    }
+}
+
+impl Store for Memory {
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let folder = format!("{prefix}/");
+        self.answer(false, || {
+            let objects = self.objects.lock().unwrap();
+            objects.keys().filter(|key| key.starts_with(&folder)).cloned().collect()
+        })
+        .await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Error> {
+        self.answer(false, || {
+            let objects = self.objects.lock().unwrap();
+            objects.get(key).map(|(bytes, version)| (bytes.clone(), Version(version.to_string())))
+        })
+        .await
+    }
+
+    async fn put_if_absent(&self, key: &str, bytes: Vec<u8>) -> Result<Put, Error> {
+        self.answer(true, || {
+            let mut objects = self.objects.lock().unwrap();
+            if objects.contains_key(key) {
+                return Put::Refused;
+            }
+            objects.insert(key.to_owned(), (bytes, 0));
+            Put::Written(Version("0".into()))
+        })
+        .await
+    }
+
+    async fn put_if_match(&self, key: &str, bytes: Vec<u8>, version: &Version) -> Result<Put, Error> {
+        self.answer(true, || match self.objects.lock().unwrap().get_mut(key) {
+            Some((old, current)) if current.to_string() == version.0 => {
+                (*old, *current) = (bytes, *current + 1);
+                Put::Written(Version(current.to_string()))
+            }
+            _ => Put::Refused,
+        })
+        .await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), Error> {
+        self.answer(true, || drop(self.objects.lock().unwrap().remove(key))).await
+    }
+}
