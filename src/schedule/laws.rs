@@ -76,6 +76,7 @@ impl World {
             rendering: None,
             quarantined: Vec::new(),
             paused: None,
+            listed: true,
             complete: tracks == ready,
         })
     }
@@ -84,7 +85,8 @@ impl World {
         let (shelves, receiver) = watch::channel(shelf);
         let (wishes, wished) = watch::channel([].into());
         let (in_use, _) = watch::channel(Arc::default());
-        let dir = self.dir.path().to_owned();
+        let dir = self.dir.path().join(format!("{name}-{}", self.start.elapsed().as_millis()));
+        std::fs::create_dir_all(&dir).unwrap();
         let open = move |id: &RenditionId| {
             let number = u64::from_str_radix(&id.as_str()[..16], 16).unwrap();
             synthetic::rendition(&dir, grid(), Recipe { number, cells: 1, pictures: 1, gop: 1, key_bytes: 0 })
@@ -242,6 +244,27 @@ async fn skip_ends_what_is_on_air_within_seconds_at_a_cell_and_goes_on_with_what
     assert_eq!(node.on_air(node.now()), Some((next.rendition, next.start)));
     let after = node.ask(|reply| Command::Plan { count: 4, reply }).await;
     assert_eq!(after.scheduled[1].track, plan.scheduled[2].track);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_track_that_was_removed_is_not_begun_any_more() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 20)).await;
+    let plan = node.ask(|reply| Command::Plan { count: 5, reply }).await.scheduled;
+    let mut shelf = Shelf::clone(&world.shelf(20, 20));
+    shelf.tracks.retain(|track| ![0, 2].map(|i| &plan[i].track).contains(&&track.hash));
+    node.shelves.send_replace(Arc::new(shelf.clone()));
+    watch_for(Duration::from_secs(5), || {}).await;
+    let after = node.ask(|reply| Command::Plan { count: 5, reply }).await.scheduled;
+    // What is on air plays to its end, and the rest moves up.
+    assert_eq!((&after[0], &after[1]), (&plan[0], &plan[1]));
+    assert_eq!((&after[2].track, after[2].start), (&plan[3].track, plan[1].end()));
+    shelf.tracks.clear();
+    shelf.listed = false;
+    node.shelves.send_replace(Arc::new(shelf));
+    watch_for(Duration::from_secs(5), || {}).await;
+    let same = node.ask(|reply| Command::Plan { count: 5, reply }).await.scheduled;
+    assert_eq!(same, after, "a library that is not listed yet says nothing about what exists");
 }
 
 #[tokio::test(start_paused = true)]

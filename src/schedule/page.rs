@@ -48,6 +48,8 @@ pub enum Reason {
     Skip,
     /// An operator queued a track.
     Queue,
+    /// A scheduled track left the library.
+    Removal,
 }
 
 /// One immutable object of the log.

@@ -135,6 +135,33 @@ fn moved(schedule: &Schedule, from: Cell, to: Cell, number: u64) -> Vec<Entry> {
         .collect()
 }
 
+/// A page without the tracks that have left the library since they were scheduled, from the first
+/// of them on that has not begun; what follows moves up. Empty if there are none, or if nothing
+/// else could take their place.
+pub fn without_removed(schedule: &Schedule, shelf: &Shelf, now: Cell, rules: &Rules) -> Vec<Entry> {
+    let gone = |entry: &Entry| {
+        let same = shelf.tracks.iter().find(|shelved| shelved.hash == entry.track);
+        same.is_none_or(|shelved| shelved.state == State::Quarantined)
+    };
+    let coming = schedule.from(now.plus(rules.margin)).filter(|a| a.from >= now.plus(rules.margin));
+    let mut coming = coming.map(|airing| &*airing.entry).skip_while(|entry| !gone(entry)).peekable();
+    let Some(mut at) = shelf.listed.then(|| coming.peek().map(|entry| entry.start)).flatten() else {
+        return Vec::new();
+    };
+    let mut entries = Vec::new();
+    for (entry, number) in coming.filter(|entry| !gone(entry)).zip(next_number(schedule, &[])..) {
+        entries.push(Entry { start: at, number, ..entry.clone() });
+        at = entries[entries.len() - 1].end();
+    }
+    if entries.is_empty() {
+        let number = next_number(schedule, &[]);
+        let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
+        let chosen = choose(schedule, shelf, &[], rules, number, ready);
+        entries.extend(chosen.and_then(|shelved| entry(shelved, number, at)));
+    }
+    entries
+}
+
 fn choose<'a>(
     schedule: &Schedule,
     shelf: &'a Shelf,

@@ -1,14 +1,15 @@
 //! Keeps the schedule ahead of the clock and the programme in step with it.
 
 mod log;
+mod operator;
 
-use super::command::{self, Command, Plan, Queued, Refusal};
+use super::command::Command;
 use super::page::{Entry, FORMAT, Page, Reason};
 use super::plan::{self, Rules};
 use super::{Programme, Schedule};
 use crate::host::Clock;
 use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
-use crate::render::{Shelf, Shelved, State};
+use crate::render::Shelf;
 use crate::store::{self, Store};
 use log::{Appended, Log};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -25,8 +26,6 @@ const OPEN_AHEAD: Duration = Duration::from_secs(20 * 60);
 const OPEN_BEHIND: Duration = Duration::from_secs(60);
 /// Airings that are remembered for the rotation.
 const HISTORY: usize = 2_000;
-/// Tracks that may wait to be rendered and then played.
-const WAITING: usize = 100;
 /// After a failure of the store it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
 /// Races that may be lost in a row before the node rests for a [`RETRY`].
@@ -164,6 +163,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// One turn: extend what is too short, open what is near, tell everyone. Says when to come back.
     async fn turn(&mut self) -> Duration {
         self.queue_what_became_ready().await;
+        self.drop_what_was_removed().await;
         let mut plan = self.extension();
         for _ in 0..RACES {
             if plan.entries.is_empty() || self.write(Reason::Rotation, plan.entries).await {
@@ -183,6 +183,16 @@ impl<S: Store, O: Open> Keeper<S, O> {
         // A turn costs next to nothing, so a bound that only rounding could exceed may be short.
         let wait = again.map_or(OPEN_AHEAD, |cell| self.clock.until(grid.start(cell)));
         wait.max(grid.duration(1))
+    }
+
+    async fn drop_what_was_removed(&mut self) {
+        for _ in 0..RACES {
+            let entries = plan::without_removed(&self.aired, &self.shelf, self.now(), &self.settings.rules);
+            if entries.is_empty() || self.write(Reason::Removal, entries).await {
+                return;
+            }
+            self.look_at_store().await;
+        }
     }
 
     fn extension(&self) -> plan::Extension {
@@ -314,84 +324,5 @@ impl<S: Store, O: Open> Keeper<S, O> {
         let in_use = self.aired.from(Cell(now.0.saturating_sub(behind)));
         let in_use: HashSet<_> = in_use.map(|airing| airing.entry.rendition.clone()).collect();
         self.outputs.in_use.send_replace(Arc::new(in_use));
-    }
-
-    async fn obey(&mut self, command: Command) {
-        match command {
-            Command::Skip { reply } => drop(reply.send(self.skip().await)),
-            Command::Queue { track, reply } => drop(reply.send(self.queue(&track).await)),
-            Command::Plan { count, reply } => drop(reply.send(self.plan(count))),
-        }
-    }
-
-    async fn skip(&mut self) -> Result<Entry, Refusal> {
-        for _ in 0..RACES {
-            let entries = plan::skip(&self.aired, &self.shelf, self.now(), &self.settings.rules);
-            let first = entries.first().cloned().ok_or(Refusal::NothingReady)?;
-            if self.write(Reason::Skip, entries).await {
-                tracing::info!(next = %first.credits, "skipping");
-                return Ok(first);
-            }
-            self.look_at_store().await;
-        }
-        Err(Refusal::Starting)
-    }
-
-    async fn queue(&mut self, asked: &str) -> Result<Queued, Refusal> {
-        let shelf = self.shelf.clone();
-        let track = command::find(asked, &shelf.tracks, |track| (&track.source, &track.credits))?;
-        match track.state {
-            State::Quarantined => {
-                let reason = shelf.quarantined.iter().find(|q| q.source == track.source);
-                let reason = reason.map_or_else(String::new, |q| q.reason.clone());
-                Err(Refusal::Quarantined { track: track.source.clone(), reason })
-            }
-            State::Pending if self.waiting.len() >= WAITING => Err(Refusal::QueueFull(WAITING)),
-            State::Pending => {
-                self.waiting.push_back(track.hash.clone());
-                Ok(Queued::Rendering { source: track.source.clone(), credits: track.credits.clone() })
-            }
-            State::Ready { .. } => self.enqueue(track).await.map(Queued::Scheduled),
-        }
-    }
-
-    async fn enqueue(&mut self, track: &Shelved) -> Result<Entry, Refusal> {
-        for _ in 0..RACES {
-            let entries = plan::queue(&self.aired, track, self.now(), &self.settings.rules);
-            let entries = entries.ok_or(Refusal::NothingReady)?;
-            let first = entries[0].clone();
-            if self.write(Reason::Queue, entries).await {
-                tracing::info!(track = %first.credits, "queued");
-                return Ok(first);
-            }
-            self.look_at_store().await;
-        }
-        Err(Refusal::Starting)
-    }
-
-    async fn queue_what_became_ready(&mut self) {
-        let shelf = self.shelf.clone();
-        while let Some(hash) = self.waiting.front() {
-            let track = shelf.tracks.iter().find(|track| track.hash == *hash);
-            if track.is_some_and(|track| track.state == State::Pending) {
-                return;
-            }
-            if let Some(track) = track
-                && let Err(error) = self.enqueue(track).await
-            {
-                tracing::warn!(track = %track.credits, %error, "a queued track does not play");
-            }
-            self.waiting.pop_front();
-        }
-    }
-
-    fn plan(&self, count: usize) -> Plan {
-        let scheduled: Vec<_> = self.aired.from(self.now()).take(count).collect();
-        let rest = count - scheduled.len();
-        let forecast = plan::forecast(&self.aired, &self.shelf, &[], &self.settings.rules, rest);
-        Plan {
-            forecast: forecast.map(|track| (track.source.clone(), track.credits.clone())).collect(),
-            scheduled: scheduled.iter().map(|airing| Entry::clone(&airing.entry)).collect(),
-        }
     }
 }
