@@ -12,3 +12,4 @@ pub mod timeline;
 pub mod control;
 pub mod host;
 pub mod store;
+pub mod telemetry;

@@ -28,7 +28,7 @@ pub enum Error {
     #[error("this user may not use {0}")]
     Denied(PathBuf),
     /// The connection failed.
-    #[error("lost the connection to the daemon on {path}")]
+    #[error("lost the connection to the daemon on {path}: {source}")]
     Io {
         /// The socket.
         path: PathBuf,
@@ -39,7 +39,7 @@ pub enum Error {
     #[error("the daemon on {0} did not answer within {n} s", n = ANSWER.as_secs())]
     Silent(PathBuf),
     /// What it said is not a reply.
-    #[error("the daemon on {path} answered with something else than a reply")]
+    #[error("the daemon on {path} answered with something else than a reply: {source}")]
     Garbled {
         /// The socket.
         path: PathBuf,

@@ -30,7 +30,7 @@ pub enum Error {
     #[error("a daemon is already running with {0}")]
     AlreadyRunning(PathBuf),
     /// The file system refused.
-    #[error("cannot {action} {path}")]
+    #[error("cannot {action} {path}: {source}")]
     Io {
         /// What was attempted.
         action: &'static str,
@@ -131,6 +131,6 @@ mod tests {
     #[tokio::test]
     async fn an_error_names_what_was_attempted_on_what() {
         let error = Socket::bind(Path::new("/nonexistent")).unwrap_err();
-        assert_eq!(error.to_string(), "cannot open /nonexistent/control.lock");
+        assert!(error.to_string().starts_with("cannot open /nonexistent/control.lock: "), "{error}");
     }
 }

@@ -1,3 +1,5 @@
+//! Clients of all manners against the server: over a real socket, and slow ones in paused time.
+
 use super::*;
 use crate::control::client::{Client, Error};
 use crate::control::status::tests::on_air;

@@ -1,3 +1,5 @@
+//! What the view looks like in the states that an operator may find a channel in.
+
 use super::*;
 use crate::control::status::tests::on_air;
 use crate::control::status::{Notice, Quarantined, Rendering};
