@@ -1,0 +1,82 @@
+//! The few calls to the kernel and to libc that std has no safe form for, and nothing else.
+//! Each is safe to call at any time; what they are for is decided elsewhere.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes this process undumpable: no core, no `ptrace` and no `/proc/self/mem` for other
+/// processes of the same user.
+pub fn forbid_dumps() -> io::Result<()> {
+    let zero: libc::c_ulong = 0;
+    // SAFETY: takes integers only.
+    checked(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, zero, zero, zero, zero) })
+}
+
+/// Sets the soft and the hard limit of a core dump's size to zero, here and in children.
+pub fn forbid_cores() -> io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `none` outlives the call, which only reads it.
+    checked(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) })
+}
+
+/// Sets the permission bits that new files do not get, and gives back the former ones.
+pub fn umask(mask: libc::mode_t) -> libc::mode_t {
+    // SAFETY: takes and gives an integer, and cannot fail.
+    unsafe { libc::umask(mask) }
+}
+
+/// The machine's name.
+pub fn hostname() -> io::Result<String> {
+    // HOST_NAME_MAX is 64 on Linux, to which comes a zero.
+    let mut name = [0_u8; 65];
+    // SAFETY: the pointer and the length are those of one array, the last byte of which is kept.
+    checked(unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) })?;
+    let end = name.iter().position(|&b| b == 0).unwrap_or(name.len());
+    Ok(String::from_utf8_lossy(&name[..end]).into_owned())
+}
+
+/// Bytes that an ordinary user can still write to the file system of `path`.
+pub fn free_space(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends in a zero, and `stat` has room for what is written.
+    checked(unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so all of it was written.
+    let stat = unsafe { stat.assume_init() };
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Seconds by which this machine's local time is ahead of UTC at `unix`; 0 if that is unknown.
+pub fn utc_offset(unix: i64) -> i64 {
+    let mut tm = MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: reads `unix` and writes `tm`, both alive. It also reads TZ, which nothing in this
+    // program ever sets.
+    let done = unsafe { libc::localtime_r(&unix, tm.as_mut_ptr()) };
+    // SAFETY: a pointer back means that all of `tm` was written.
+    if done.is_null() { 0 } else { unsafe { tm.assume_init() }.tm_gmtoff }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_has_a_name_and_room() {
+        assert!(!hostname().unwrap().is_empty());
+        assert!(free_space(Path::new("/")).unwrap() > 0);
+        assert_eq!(free_space(Path::new("/nonexistent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn no_place_is_more_than_a_day_from_greenwich() {
+        assert!(utc_offset(1_795_367_765).abs() < 86_400);
+    }
+}
