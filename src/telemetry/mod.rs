@@ -1,0 +1,8 @@
+//! What the daemon tells about itself without being asked: its log, its metrics, its health.
+
+pub mod health;
+pub mod journal;
+pub mod limit;
+pub mod metrics;
+
+pub use health::{Health, Pulse};
