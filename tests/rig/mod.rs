@@ -11,6 +11,7 @@ pub mod corpus;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
+pub mod ingest;
 pub mod netns;
 pub mod nginx;
 pub mod process;

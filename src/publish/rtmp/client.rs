@@ -143,7 +143,9 @@ impl Client {
     }
 
     /// Ends the stream in an orderly way: [`Phase::Finishing`], or [`Phase::Closed`] if there was
-    /// no stream yet. What is in the output should still be sent.
+    /// no stream yet. What is in the output should still be sent, and the socket then only be shut
+    /// down for writing and read until the ingest closes it (or a deadline): closed with an answer
+    /// unread in it, the kernel resets the connection, and the ingest loses the end of the stream.
     pub fn finish(&mut self) {
         match self.phase {
             Phase::Publishing | Phase::Live => {
