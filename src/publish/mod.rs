@@ -13,6 +13,8 @@
 
 pub mod backoff;
 pub mod failover;
+pub mod ledger;
+pub mod pace;
 pub mod rtmp;
 pub mod status;
 
