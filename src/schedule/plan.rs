@@ -228,3 +228,6 @@ fn standing_for(shelved: &Shelved, number: u64, start: Cell) -> Entry {
 fn pending(shelved: &Shelved) -> Option<ContentHash> {
     (shelved.state == State::Pending).then(|| shelved.hash.clone())
 }
+
+#[cfg(test)]
+mod tests;
