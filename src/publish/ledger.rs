@@ -92,7 +92,8 @@ impl Ledger {
         if bytes > self.acked {
             (self.acked, self.moved) = (bytes, now);
         }
-        while let Some((_, through)) = self.marks.pop_front_if(|(written, _)| *written <= bytes) {
+        let whole = self.marks.partition_point(|(written, _)| *written <= bytes);
+        for (_, through) in self.marks.drain(..whole) {
             self.through = self.through.max(through);
         }
         self.least = self.least.min(self.lag(now));
