@@ -36,7 +36,8 @@
 //!
 //! Beside the flow: [`config`] is read once and then trusted, [`media`] has the words that all
 //! stages share (start with [`media::cell`]), [`host`] is the machine underneath, [`store`] is what
-//! nodes agree through, [`control`] is what operators talk to.
+//! nodes agree through, [`control`] is what operators talk to, [`telemetry`] what the daemon tells by
+//! itself, [`cli`] the command, and [`cost`] what a month of it costs.
 
 pub mod config;
 pub mod media;
@@ -52,3 +53,6 @@ pub mod control;
 pub mod host;
 pub mod store;
 pub mod telemetry;
+
+pub mod cli;
+pub mod cost;

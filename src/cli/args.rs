@@ -1,0 +1,168 @@
+//! The command line as clap reads it; doc comments here are what `--help` says.
+
+use super::failure::TABLE;
+use crate::host::folders::Given;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps a music channel on the air, day and night.
+///
+/// Music and a picture from a folder go to YouTube, Twitch and any other RTMP platform, without
+/// end and without a seam.
+#[derive(Debug, Parser)]
+#[command(name = "nonstop", version, after_help = TABLE, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Where things are.
+    #[command(flatten)]
+    pub places: Places,
+}
+
+/// Where things are; the same for every verb.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Where things are")]
+pub struct Places {
+    /// The channel's configuration
+    #[arg(long, short, global = true, value_name = "FILE", default_value = "/etc/nonstop/nonstop.toml")]
+    pub config: PathBuf,
+    /// What must survive, the schedule [default: systemd's, else ~/.local/state/nonstop/CHANNEL]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+    /// What can be made anew, renditions [default: systemd's, else ~/.cache/nonstop/CHANNEL]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+    /// The control socket [default: systemd's, else $XDG_RUNTIME_DIR/nonstop/CHANNEL]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub runtime_dir: Option<PathBuf>,
+}
+
+impl Places {
+    /// The folders as far as they were given.
+    pub fn given(&self) -> Given {
+        Given {
+            state: self.state_dir.clone(),
+            cache: self.cache_dir.clone(),
+            runtime: self.runtime_dir.clone(),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Put the channel on the air, and keep it there
+    ///
+    /// Runs until SIGTERM or SIGINT, which end it in good order; a second one ends it at once.
+    Run {
+        /// FFmpeg's program [default: the one in PATH]
+        #[arg(long, value_name = "PROGRAM")]
+        ffmpeg: Option<PathBuf>,
+        /// What to log: a level, or levels by module [default: $NONSTOP_LOG, else info]
+        #[arg(long, value_name = "FILTER")]
+        log: Option<String>,
+    },
+    /// Check everything that going on the air needs
+    ///
+    /// Configuration, FFmpeg, folders, media, stream keys, each ingest up to the point where it
+    /// would publish, bitrate, cost: a line each, with a hint where something is amiss. Nothing
+    /// reaches any viewer.
+    Check {
+        /// FFmpeg's program [default: the one in PATH]
+        #[arg(long, value_name = "PROGRAM")]
+        ffmpeg: Option<PathBuf>,
+        /// Leave out what needs the network
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Show what is on the air, where to, and what comes next
+    Status {
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+        /// Again each second, until Ctrl-C
+        #[arg(long, short)]
+        watch: bool,
+    },
+    /// End the track on the air, and go on with the next
+    Skip,
+    /// Play a track next
+    Queue {
+        /// Its path below the media source, or an unmistakable part of path, title or artist
+        track: String,
+    },
+    /// Show what plays when
+    Plan {
+        /// How many tracks, up to 1000
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Render the whole library now
+    ///
+    /// The daemon does this by itself, first what is about to be played. This does all of it at
+    /// once, with a bar and an estimate. What is done stays done when it is interrupted.
+    Render {
+        /// FFmpeg's program [default: the one in PATH]
+        #[arg(long, value_name = "PROGRAM")]
+        ffmpeg: Option<PathBuf>,
+        /// What to log: a level, or levels by module [default: $NONSTOP_LOG, else error]
+        #[arg(long, value_name = "FILTER")]
+        log: Option<String>,
+    },
+    /// Show what a month on the air costs on AWS
+    Cost {
+        /// For scripts
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn places_may_stand_before_and_after_the_verb() {
+        let config = |words: &str| Cli::try_parse_from(words.split(' ')).unwrap().places.config;
+        assert_eq!(config("nonstop status --config a.toml"), PathBuf::from("a.toml"));
+        assert_eq!(config("nonstop --config a.toml status"), PathBuf::from("a.toml"));
+    }
+
+    fn help(verb: Option<&str>) -> String {
+        let mut command = Cli::command().term_width(80);
+        command.build();
+        let command = match verb {
+            Some(verb) => command.find_subcommand_mut(verb).unwrap(),
+            None => &mut command,
+        };
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_help_says_what_a_person_needs() {
+        insta::assert_snapshot!("help", help(None));
+        for command in Cli::command().get_subcommands() {
+            let verb = command.get_name();
+            insta::assert_snapshot!(format!("help_{verb}"), help(Some(verb)));
+        }
+    }
+
+    #[test]
+    fn no_line_of_help_is_wider_than_a_terminal() {
+        for verb in [None, Some("run"), Some("render"), Some("plan")] {
+            assert!(help(verb).lines().all(|line| line.chars().count() <= 80), "{}", help(verb));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The command: one verb of it runs, in this process, and ends in an [`Exit`].
+//!
+//! `run` is the daemon. `status`, `skip`, `queue` and `plan` ask a running one. `check`, `render`
+//! and `cost` work without one.
+
+pub mod args;
+mod ask;
+mod cost;
+pub mod failure;
+mod plan;
+mod watch;
+
+pub use failure::{Exit, Failure};
+
+use args::{Cli, Verb};
+use clap::Parser;
+use std::ffi::OsString;
+use std::io;
+
+/// Looks up a variable of the environment.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Runs the verb that `args` name.
+///
+/// # Errors
+/// Whatever keeps the verb from being done, or a check from passing.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, Failure> {
+    let Cli { verb, places } = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, but not to us.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            error.print()?;
+            return Ok(exit);
+        }
+    };
+    match verb {
+        Verb::Run { .. } | Verb::Check { .. } | Verb::Render { .. } => {
+            Err(Failure::new(Exit::Internal, "this build has no stages yet"))
+        }
+        Verb::Status { json, watch: true } => runtime()?.block_on(watch::watch(&places, json, env)),
+        Verb::Status { json, watch: false } => runtime()?.block_on(ask::status(&places, json, env)),
+        Verb::Skip => runtime()?.block_on(ask::skip(&places, env)),
+        Verb::Queue { track } => runtime()?.block_on(ask::queue(&places, track, env)),
+        Verb::Plan { count, json } => runtime()?.block_on(ask::plan(&places, count.into(), json, env)),
+        Verb::Cost { json } => cost::cost(&places, json, env),
+    }
+}
+
+/// One thread does everything but what blocks.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("this machine gives us no event loop: {error}"))
+    })
+}
+
+/// How wide a terminal stdout is; 80 columns where it is none.
+fn width() -> usize {
+    terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| width.0.into())
+}
