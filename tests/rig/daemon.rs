@@ -19,6 +19,7 @@ pub const KEY: &str = "k3y7-q9zx-w2vb-n5tr";
 pub struct Channel {
     scratch: Scratch,
     pub music: PathBuf,
+    pub background: &'static str,
     pub size: (u32, u32),
     pub fps: u32,
     pub keyframe: &'static str,
@@ -38,6 +39,7 @@ impl Channel {
         Self {
             scratch,
             music,
+            background: "background.jpg",
             size: (640, 360),
             fps: 30,
             keyframe: "2s",
@@ -92,10 +94,11 @@ impl Channel {
     fn write_config(&self) -> PathBuf {
         let path = self.scratch.path().join("nonstop.toml");
         let text = format!(
-            "channel = \"rig\"\n\n[media]\nsource = \"{}\"\nbackground = \"background.jpg\"\n\n[rotation]\norder = \"{}\"\n\n\
+            "channel = \"rig\"\n\n[media]\nsource = \"{}\"\nbackground = \"{}\"\n\n[rotation]\norder = \"{}\"\n\n\
              [video]\nsize = \"{}x{}\"\nfps = {}\nkeyframe = \"{}\"\nbitrate = \"{}\"\nrate = \"{}\"\n\n\
              [audio]\nbitrate = \"128k\"\nloudness = -14\n{}",
             self.music.display(),
+            self.background,
             self.order,
             self.size.0,
             self.size.1,

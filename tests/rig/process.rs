@@ -79,6 +79,11 @@ impl Process {
         status_kib(self.pid(), "VmRSS:") * 1024
     }
 
+    /// Memory that is this process's alone, in bytes.
+    pub fn private(&self) -> u64 {
+        status_kib(self.pid(), "RssAnon:") * 1024
+    }
+
     /// The most that was ever resident, in bytes.
     pub fn peak_resident(&self) -> u64 {
         status_kib(self.pid(), "VmHWM:") * 1024
