@@ -208,7 +208,7 @@ proptest! {
     #[test]
     fn units_arrive_whole_and_on_time_across_every_border_of_the_timestamp(
         start in prop::sample::select(vec![0u64, 1 << 24, 1 << 31, 1 << 32, (1 << 32) + (1 << 24)]),
-        units in prop::collection::vec((any::<bool>(), 0u64..90, prop_oneof![0usize..300, 65_500usize..66_000, Just(200_000)]), 1..12),
+        units in prop::collection::vec((any::<bool>(), 0u64..90, prop_oneof![0usize..300, 65_500usize..66_000, Just(140_000)]), 1..7),
     ) {
         let mut client = live();
         let mut timestamp = start.saturating_sub(200);
