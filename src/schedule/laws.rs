@@ -97,7 +97,7 @@ impl World {
         let (task, programme) = task::start(settings, store, self.clock(), receiver, outputs).await;
         let (commands, receiver) = mpsc::channel(4);
         let cancel = CancellationToken::new();
-        let running = tokio::spawn(task.run(receiver, cancel.clone()));
+        let running = tokio::spawn(task.run(receiver, || {}, cancel.clone()));
         Node {
             shelves,
             programme,

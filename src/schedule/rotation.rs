@@ -89,9 +89,18 @@ pub const fn track_gap(tracks: usize) -> usize {
     if tracks <= 2 { tracks.saturating_sub(1) } else { tracks - choice }
 }
 
-/// A number that is drawn anew for every entry and track: FNV-1a, then a finalizer that spreads it.
+/// The seed of a channel's shuffle.
+pub fn seed(channel: &str) -> u64 {
+    hash(channel.bytes())
+}
+
+/// A number that is drawn anew for every entry and track.
 fn draw(seed: u64, number: u64, track: &ContentHash) -> u64 {
-    let bytes = seed.to_be_bytes().into_iter().chain(number.to_be_bytes()).chain(track.as_str().bytes());
+    hash(seed.to_be_bytes().into_iter().chain(number.to_be_bytes()).chain(track.as_str().bytes()))
+}
+
+/// FNV-1a, then a finalizer that spreads it. Every node and version must agree on it.
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -28,6 +28,8 @@ const OPEN_BEHIND: Duration = Duration::from_secs(60);
 const HISTORY: usize = 2_000;
 /// After a failure of the store it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long the first entry may wait for a track to be ready, when nothing is scheduled.
+const PROMPT: Duration = Duration::from_millis(400);
 /// Races that may be lost in a row before the node rests for a [`RETRY`].
 const RACES: usize = 16;
 
@@ -92,14 +94,30 @@ pub async fn start<S: Store, O: Open>(
         outputs,
     };
     keeper.look_at_store().await;
+    if keeper.aired.at(keeper.now()).is_none() {
+        // Nothing is scheduled for now, so whatever is sent first begins something: better a track
+        // than the card, if the shelf is only a moment behind.
+        let ready = |shelf: &Arc<Shelf>| {
+            shelf.tracks.iter().any(|track| matches!(track.state, crate::render::State::Ready { .. }))
+        };
+        if let Ok(Ok(shelf)) = tokio::time::timeout(PROMPT, shelves.wait_for(ready)).await {
+            keeper.shelf = shelf.clone();
+        }
+    }
     keeper.turn().await;
     keeper.untouched = false;
     (Task { keeper, shelves }, receiver)
 }
 
 impl<S: Store, O: Open> Task<S, O> {
-    /// Runs until it is cancelled.
-    pub async fn run(self, mut commands: mpsc::Receiver<Command>, cancel: CancellationToken) {
+    /// Runs until it is cancelled, and calls `beat` at every turn: at least as often as the store is
+    /// polled.
+    pub async fn run(
+        self,
+        mut commands: mpsc::Receiver<Command>,
+        beat: impl Fn() + Send,
+        cancel: CancellationToken,
+    ) {
         let Self { mut keeper, mut shelves } = self;
         let mut look = Instant::now() + keeper.pause();
         let mut again = Instant::now();
@@ -121,6 +139,7 @@ impl<S: Store, O: Open> Task<S, O> {
                 }
                 () = tokio::time::sleep_until(again) => true,
             };
+            beat();
             if turn {
                 again = Instant::now() + keeper.turn().await;
             }
