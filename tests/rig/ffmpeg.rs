@@ -24,8 +24,9 @@ pub fn decodes_without_a_warning(path: &Path) {
 #[track_caller]
 pub fn loudness(path: &Path) -> f64 {
     let output =
-        run(&["-v", "info", "-i", text(path), "-vn", "-af", "ebur128=framelog=quiet", "-f", "null", "-"]);
+        run(&["-v", "info", "-i", text(path), "-vn", "-af", "ebur128=framelog=verbose", "-f", "null", "-"]);
     let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", path.display());
     let summary = said.rsplit_once("Summary:").unwrap_or_else(|| panic!("{said}")).1;
     let line = summary.lines().find_map(|line| line.trim().strip_prefix("I:")).expect("ebur128 says I:");
     line.trim().trim_end_matches(" LUFS").parse().unwrap_or_else(|e| panic!("{line}: {e}"))

@@ -22,10 +22,17 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    live: Vec<(TcpStream, TcpStream)>,
+    live: Vec<Connection>,
     connections: Vec<Instant>,
     /// For each connection that got that far: which one, and when its first media byte went by.
     media: Vec<(usize, Instant)>,
+}
+
+struct Connection {
+    near: TcpStream,
+    far: TcpStream,
+    /// It is to end with a reset, and so with no word before it.
+    cut: Arc<AtomicBool>,
 }
 
 pub struct Wire {
@@ -55,8 +62,9 @@ impl Wire {
     pub fn reset(&self) -> Instant {
         let live = std::mem::take(&mut self.state().live);
         let at = Instant::now();
-        for (near, far) in live {
-            // Closing with lingering off is what sends a reset.
+        for Connection { near, far, cut } in live {
+            cut.store(true, Ordering::SeqCst);
+            // With lingering off the last close of the socket sends a reset.
             let _ = socket2::SockRef::from(&near).set_linger(Some(Duration::ZERO));
             let _ = near.shutdown(Shutdown::Read);
             let _ = far.shutdown(Shutdown::Both);
@@ -131,12 +139,13 @@ fn accept(listener: &TcpListener, target: SocketAddr, shared: &Arc<Shared>) {
         state.connections.push(Instant::now());
         let copies = (near.try_clone(), far.try_clone(), near.try_clone(), far.try_clone());
         let (Ok(near_in), Ok(far_in), Ok(near_kept), Ok(far_kept)) = copies else { continue };
-        state.live.push((near_kept, far_kept));
+        let cut = Arc::new(AtomicBool::new(false));
+        state.live.push(Connection { near: near_kept, far: far_kept, cut: cut.clone() });
         drop(state);
-        let up = shared.clone();
+        let (up, up_cut) = (shared.clone(), cut.clone());
         thread::spawn(move || {
             let mut reader = Rtmp::default();
-            carry(near_in, far, &up, |bytes| {
+            carry(near_in, far, &up, &up_cut, |bytes| {
                 if reader.sees_media(bytes) {
                     let mut state = up.state.lock().expect("no thread panics with it");
                     state.media.push((number, Instant::now()));
@@ -145,11 +154,17 @@ fn accept(listener: &TcpListener, target: SocketAddr, shared: &Arc<Shared>) {
             });
         });
         let down = shared.clone();
-        thread::spawn(move || carry(far_in, near, &down, |_| {}));
+        thread::spawn(move || carry(far_in, near, &down, &cut, |_| {}));
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, shared: &Shared, mut see: impl FnMut(&[u8])) {
+fn carry(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    shared: &Shared,
+    cut: &AtomicBool,
+    mut see: impl FnMut(&[u8]),
+) {
     let mut buffer = [0; 8 << 10];
     let _ = from.set_read_timeout(Some(LOOK));
     loop {
@@ -172,7 +187,9 @@ fn carry(mut from: TcpStream, mut to: TcpStream, shared: &Shared, mut see: impl 
             Err(_) => break,
         }
     }
-    let _ = to.shutdown(Shutdown::Write);
+    if !cut.load(Ordering::SeqCst) {
+        let _ = to.shutdown(Shutdown::Write);
+    }
 }
 
 /// The client's side of an RTMP connection, read as far as message types.
