@@ -6,7 +6,9 @@ use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -52,6 +54,33 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
     // SAFETY: the call succeeded, so all of it was written.
     let stat = unsafe { stat.assume_init() };
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Makes the process that `command` will start a background one: it is killed when the thread that
+/// started it ends, however that comes about, and it gives way to everything else for processor
+/// and disk. It leads a process group of its own, for [`kill_group`].
+pub fn leash(command: &mut Command) {
+    command.process_group(0);
+    // SAFETY: what runs between fork and exec is system calls on integers, no allocation and no
+    // lock. Their failure changes nothing but how politely the child behaves.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+            libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+            // IOPRIO_WHO_PROCESS, this one, IOPRIO_CLASS_IDLE: glibc has no name for these.
+            libc::syscall(libc::SYS_ioprio_set, 1, 0, 3 << 13);
+            Ok(())
+        });
+    }
+}
+
+/// Kills every process of the group that `leader` leads. The leader must not have been waited for,
+/// or its number may be another's by now.
+pub fn kill_group(leader: u32) {
+    if let Some(group) = libc::pid_t::try_from(leader).ok().filter(|pid| *pid > 1) {
+        // SAFETY: takes integers only.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
 }
 
 /// Seconds by which this machine's local time is ahead of UTC at `unix`; 0 if that is unknown.
