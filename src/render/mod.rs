@@ -4,6 +4,18 @@
 //! put on air, under which names, and why the others cannot. What is on the shelf as ready has been
 //! verified and will not change.
 
+pub mod command;
+pub mod lines;
+pub mod loudness;
+pub mod notes;
+pub mod pack;
+pub mod picture;
+pub mod profile;
+pub mod progress;
+pub mod quarantine;
+pub mod queue;
+pub mod task;
+
 use crate::media::{ContentHash, Credits, ProfileId, Rendition, RenditionId};
 use std::sync::Arc;
 

@@ -1,0 +1,347 @@
+//! What to render next, and what the shelf shows. Pure; [`super::task`] carries it out.
+//!
+//! The picture comes first, because every rendition needs it; then what the schedule wishes for,
+//! in its order; then the library, in its order. What failed for a passing reason is tried again
+//! later, a few times; what the machine is to blame for (no FFmpeg, no disk space) holds up
+//! everything and nobody's count. The sound of a track is rendered once: under another picture it
+//! is taken over from the rendition that has it.
+
+use super::profile::{Profile, backdrop_hash};
+use super::quarantine::Quarantine;
+use super::{Quarantined, Shelved, State};
+use crate::library::{Library, Picture, Track};
+use crate::media::{ContentHash, RenditionId};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Attempts that may fail for a passing reason before the file is set aside.
+const MOST_ATTEMPTS: u32 = 3;
+
+/// A rendition that lies on the shelf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub id: RenditionId,
+    /// Its length.
+    pub cells: u64,
+    /// The track's content.
+    pub track: ContentHash,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// Make the loop of a picture; `None` is the built-in one.
+    Picture(Option<Picture>),
+    /// Make a rendition of a track.
+    Track {
+        /// Of this.
+        track: Arc<Track>,
+        /// To be named so.
+        id: RenditionId,
+        /// The content of the picture that goes with it.
+        picture: ContentHash,
+        /// A rendition of the same track with another picture.
+        like: Option<RenditionId>,
+    },
+}
+
+impl Job {
+    /// The content that the job is about.
+    pub fn hash(&self) -> ContentHash {
+        match self {
+            Self::Picture(picture) => picture.as_ref().map_or_else(backdrop_hash, |p| p.hash.clone()),
+            Self::Track { track, .. } => track.hash.clone(),
+        }
+    }
+
+    /// The file that the job is about, for a person.
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Picture(picture) => picture.as_ref().map_or("(built-in picture)", |p| &p.source),
+            Self::Track { track, .. } => &track.source,
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The picture's loop lies ready.
+    Pictured,
+    /// The rendition lies on the shelf.
+    Rendered(Known),
+    /// The file is at fault.
+    Refused(String),
+    /// Something went wrong that may go right another time.
+    Failed(String),
+    /// The machine is at fault; no job would fare better.
+    Held(String),
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This.
+    Start(Job),
+    /// Nothing, until something happens or this time comes.
+    Wait(Option<Instant>),
+}
+
+struct Retry {
+    attempts: u32,
+    not_before: Instant,
+}
+
+/// The state of the render stage.
+pub struct Queue {
+    profile: Profile,
+    library: Arc<Library>,
+    wishes: Arc<[ContentHash]>,
+    /// The content of the picture that renditions are made with.
+    picture: ContentHash,
+    /// The rendition wanted of each track of the library.
+    wanted: Vec<RenditionId>,
+    known: HashMap<RenditionId, Known>,
+    /// By track, some rendition of it under this profile.
+    heard: HashMap<ContentHash, RenditionId>,
+    pictured: HashSet<ContentHash>,
+    running: HashSet<ContentHash>,
+    retries: HashMap<ContentHash, Retry>,
+    held: Option<(String, Instant)>,
+    quarantine: Quarantine,
+    ffmpeg: String,
+    pause: Duration,
+}
+
+impl Queue {
+    /// With what lies on the shelf already, and a first pause after a failure.
+    pub fn new(
+        profile: Profile,
+        known: Vec<Known>,
+        pictured: HashSet<ContentHash>,
+        quarantine: Quarantine,
+        pause: Duration,
+    ) -> Self {
+        let mut queue = Self {
+            profile,
+            library: Arc::default(),
+            wishes: Arc::from([]),
+            picture: backdrop_hash(),
+            wanted: Vec::new(),
+            known: HashMap::new(),
+            heard: HashMap::new(),
+            pictured,
+            running: HashSet::new(),
+            retries: HashMap::new(),
+            held: None,
+            quarantine,
+            ffmpeg: String::new(),
+            pause,
+        };
+        known.into_iter().for_each(|known| queue.add(known));
+        queue
+    }
+
+    /// The library has changed.
+    pub fn set_library(&mut self, library: Arc<Library>) {
+        self.library = library;
+        self.settle();
+    }
+
+    /// The schedule wishes for other tracks.
+    pub fn set_wishes(&mut self, wishes: Arc<[ContentHash]>) {
+        self.wishes = wishes;
+    }
+
+    /// Which FFmpeg renders from now on: what another one could not render is tried again. Whether
+    /// the quarantine has changed.
+    pub fn set_ffmpeg(&mut self, version: &str) -> bool {
+        self.ffmpeg = version.to_owned();
+        let changed = self.quarantine.release_others(version);
+        self.settle();
+        changed
+    }
+
+    /// The files that are set aside.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// The renditions that the library wants; those of its tracks that lie there under another
+    /// picture included.
+    pub fn wanted(&self) -> impl Iterator<Item = &RenditionId> {
+        self.wanted.iter().chain(self.library.tracks.iter().filter_map(|track| self.heard.get(&track.hash)))
+    }
+
+    /// A rendition has been removed from disk.
+    pub fn forget(&mut self, id: &RenditionId) {
+        if let Some(known) = self.known.remove(id)
+            && self.heard.get(&known.track) == Some(id)
+        {
+            self.heard.remove(&known.track);
+        }
+    }
+
+    /// What to do now. What is started must end in [`Queue::on`].
+    pub fn next(&mut self, now: Instant) -> Next {
+        if let Some((_, until)) = self.held.as_ref().filter(|(_, until)| *until > now) {
+            return Next::Wait(Some(*until));
+        }
+        // Until the first scan is over, a picture may still turn up that belongs to every track.
+        if self.library.tracks.is_empty() || !self.library.complete && self.library.background.is_none() {
+            return Next::Wait(None);
+        }
+        if !self.pictured.contains(&self.picture) {
+            let picture = self.background().cloned();
+            let wait = self.retries.get(&self.picture).map(|retry| retry.not_before);
+            return match wait.filter(|until| *until > now) {
+                Some(until) => Next::Wait(Some(until)),
+                None if self.running.insert(self.picture.clone()) => Next::Start(Job::Picture(picture)),
+                None => Next::Wait(None),
+            };
+        }
+        match self.open_track(now) {
+            Ok(i) => {
+                let track = Arc::clone(&self.library.tracks[i]);
+                self.running.insert(track.hash.clone());
+                let like = self.heard.get(&track.hash).cloned();
+                Next::Start(Job::Track {
+                    id: self.wanted[i].clone(),
+                    picture: self.picture.clone(),
+                    like,
+                    track,
+                })
+            }
+            Err(until) => Next::Wait(until),
+        }
+    }
+
+    /// The first track, wishes first, that can be rendered now; else when one can be.
+    fn open_track(&self, now: Instant) -> Result<usize, Option<Instant>> {
+        let mut soonest: Option<Instant> = None;
+        let mut can = |i: usize| {
+            let hash = &self.library.tracks[i].hash;
+            let done = self.known.contains_key(&self.wanted[i]) || self.reason(hash).is_some();
+            if done || self.running.contains(hash) {
+                return false;
+            }
+            match self.retries.get(hash).map(|retry| retry.not_before).filter(|at| *at > now) {
+                Some(at) => {
+                    soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
+                    false
+                }
+                None => true,
+            }
+        };
+        let place: HashMap<&ContentHash, usize> = match self.wishes.is_empty() {
+            true => HashMap::new(),
+            false => self.library.tracks.iter().enumerate().map(|(i, track)| (&track.hash, i)).collect(),
+        };
+        let wished = self.wishes.iter().filter_map(|hash| place.get(hash).copied());
+        wished.chain(0..self.library.tracks.len()).find(|i| can(*i)).ok_or(soonest)
+    }
+
+    /// A job has ended. Whether the quarantine has changed.
+    pub fn on(&mut self, hash: &ContentHash, outcome: Outcome, now: Instant) -> bool {
+        self.running.remove(hash);
+        let refused = match outcome {
+            Outcome::Held(reason) => {
+                self.held = Some((reason, now + self.pause));
+                return false;
+            }
+            Outcome::Failed(reason) => {
+                let attempts = self.retries.get(hash).map_or(0, |retry| retry.attempts) + 1;
+                if attempts < MOST_ATTEMPTS {
+                    let not_before = now + self.pause * 4u32.pow(attempts - 1);
+                    self.retries.insert(hash.clone(), Retry { attempts, not_before });
+                }
+                (attempts >= MOST_ATTEMPTS).then(|| format!("{reason} (tried {attempts} times)"))
+            }
+            Outcome::Refused(reason) => Some(reason),
+            Outcome::Pictured => {
+                self.pictured.insert(hash.clone());
+                None
+            }
+            Outcome::Rendered(known) => {
+                self.add(known);
+                None
+            }
+        };
+        self.held = None;
+        let Some(reason) = refused else { return false };
+        self.retries.remove(hash);
+        self.quarantine.insert(hash.clone(), self.profile.id().clone(), &self.ffmpeg, reason);
+        self.settle();
+        true
+    }
+
+    /// What the shelf shows of the library's tracks, in the library's order.
+    pub fn tracks(&self) -> Vec<Shelved> {
+        let shelved = |(track, wanted): (&Arc<Track>, &RenditionId)| {
+            // With another picture it can be played as well, until it has its own.
+            let known = self.known.get(wanted).or_else(|| self.known.get(self.heard.get(&track.hash)?));
+            let state = match known {
+                Some(known) => State::Ready { id: known.id.clone(), cells: known.cells },
+                None if self.reason(&track.hash).is_some() => State::Quarantined,
+                None => State::Pending,
+            };
+            let (source, hash) = (track.source.clone(), track.hash.clone());
+            Shelved { source, hash, credits: track.credits.clone(), state }
+        };
+        self.library.tracks.iter().zip(&self.wanted).map(shelved).collect()
+    }
+
+    /// What cannot be played or shown, and why.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let tracks = self.library.tracks.iter().map(|track| (&track.source, &track.hash));
+        let pictures = self.library.background.iter().map(|picture| (&picture.source, &picture.hash));
+        let entry = |(source, hash): (&String, &ContentHash)| {
+            Some(Quarantined { source: source.clone(), reason: self.reason(hash)?.to_owned() })
+        };
+        pictures.chain(tracks).filter_map(entry).collect()
+    }
+
+    /// Why nothing is rendered although there is something to render.
+    pub fn paused(&self) -> Option<&str> {
+        self.held.as_ref().map(|(reason, _)| reason.as_str())
+    }
+
+    /// The library has been gone through to its end.
+    pub fn listed(&self) -> bool {
+        self.library.complete
+    }
+
+    /// The library is complete, and everything in it is ready or quarantined.
+    pub fn complete(&self) -> bool {
+        let settled = |(track, wanted): (&Arc<Track>, &RenditionId)| {
+            self.known.contains_key(wanted) || self.reason(&track.hash).is_some()
+        };
+        self.library.complete && self.library.tracks.iter().zip(&self.wanted).all(settled)
+    }
+
+    fn add(&mut self, known: Known) {
+        self.heard.insert(known.track.clone(), known.id.clone());
+        self.known.insert(known.id.clone(), known);
+    }
+
+    fn reason(&self, hash: &ContentHash) -> Option<&str> {
+        self.quarantine.reason(hash, self.profile.id())
+    }
+
+    /// The background, unless it cannot be shown.
+    fn background(&self) -> Option<&Picture> {
+        self.library.background.as_ref().filter(|picture| self.reason(&picture.hash).is_none())
+    }
+
+    /// Library or quarantine have changed.
+    fn settle(&mut self) {
+        self.picture = self.background().map_or_else(backdrop_hash, |picture| picture.hash.clone());
+        let wanted = |track: &Arc<Track>| self.profile.rendition(&track.hash, &self.picture);
+        self.wanted = self.library.tracks.iter().map(wanted).collect();
+        let there: HashSet<&ContentHash> = self.library.tracks.iter().map(|track| &track.hash).collect();
+        let picture = self.picture.clone();
+        self.retries.retain(|hash, _| there.contains(hash) || *hash == picture);
+    }
+}

@@ -1,0 +1,69 @@
+//! Whose fault a failure is: the file's, nobody's for long, or the machine's. It decides whether the
+//! file is set aside, tried again, or everything waits.
+
+use super::ffmpeg;
+use crate::media::flv;
+use crate::render::pack;
+use std::io;
+
+/// Why a job did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file is at fault.
+    File(String),
+    /// It may go right another time.
+    Passing(String),
+    /// The machine is at fault.
+    Host(String),
+}
+
+/// Whose fault it is that FFmpeg did not do it.
+pub fn blame(error: ffmpeg::Error) -> Failure {
+    use ffmpeg::Error as E;
+    match error {
+        E::Start { .. } => Failure::Host(format!("FFmpeg is missing: {error}")),
+        E::Exit { notes, status } => {
+            let said = |text| notes.lines().any(|line| line.contains(text));
+            let reason = notes.reason().or_else(|| notes.last_words().map(str::to_owned));
+            let reason = reason.unwrap_or_else(|| format!("FFmpeg ended with status {status} and no word"));
+            match () {
+                () if said("No space left on device") || said("Disk quota exceeded") => {
+                    Failure::Host("the disk is full".into())
+                }
+                () if said("Cannot allocate memory") => Failure::Passing("FFmpeg ran out of memory".into()),
+                // The library has seen it, so it was there a moment ago.
+                () if said("No such file or directory") => Failure::Passing(reason),
+                () => Failure::File(reason),
+            }
+        }
+        E::Signal { signal: libc::SIGKILL } => {
+            Failure::Passing("FFmpeg was killed, as happens when memory runs out".into())
+        }
+        E::Signal { signal } => Failure::Passing(format!("FFmpeg crashed (signal {signal})")),
+        E::Stalled(_) | E::Late(_) | E::Flood(_) => Failure::Passing(format!("FFmpeg was stopped: {error}")),
+        E::Io(_) => Failure::Host(error.to_string()),
+    }
+}
+
+/// Whose fault it is that FFmpeg's output cannot be packed.
+pub fn packing(error: pack::Error) -> Failure {
+    match error {
+        pack::Error::Write(e) | pack::Error::Flv(flv::Error::Io(e)) => on_disk(e),
+        other => Failure::Passing(format!("FFmpeg's output cannot be used: {other}")),
+    }
+}
+
+/// The cache cannot be written: no file's fault.
+pub fn on_disk(error: io::Error) -> Failure {
+    Failure::Host(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".into(),
+        _ => format!("the cache cannot be written: {error}"),
+    })
+}
+
+/// What FFmpeg made would not join with what it made before.
+pub fn other_headers(what: &str) -> Failure {
+    Failure::File(format!(
+        "FFmpeg gave its {what} other codec headers than the rest of the profile has; clear the cache to start afresh"
+    ))
+}
