@@ -78,3 +78,26 @@ fn the_laws_hold_for_the_seeds_and_thousands_of_variations() {
         }
     }
 }
+
+/// Seeds that lead nowhere would make variations of them worthless.
+#[test]
+fn the_seeds_lead_far_into_the_parsers() {
+    let seed = |name: &str| {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(name)).unwrap()
+    };
+    for name in ["config/least.toml", "config/whole.toml", "config/packaged.toml"] {
+        let config = nonstop::config::parse(&String::from_utf8(seed(name)).unwrap());
+        assert!(config.is_ok(), "{name}: {}", config.unwrap_err());
+    }
+    for name in ["page/one", "page/two"] {
+        nonstop::schedule::Page::parse(1, &seed(name)).unwrap();
+    }
+    for name in ["request/status", "request/skip", "request/queue", "request/plan"] {
+        assert!(nonstop::control::protocol::parse(&seed(name)).is_ok(), "{name}");
+    }
+    for name in ["rtmp/nginx", "rtmp/ffmpeg", "rtmp/from-the-first-byte"] {
+        // Just before the end that some of them come to.
+        let phases = targets::phases(&seed(name));
+        assert!(phases.contains(&nonstop::publish::rtmp::Phase::Live), "{name}: {phases:?}");
+    }
+}

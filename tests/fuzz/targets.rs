@@ -4,16 +4,19 @@
 //! A target panics if a law is broken. It must not panic for anything else.
 
 use nonstop::config::{self, IngestUrl, Secret};
+use nonstop::control::protocol;
 use nonstop::media::flv::{self, Reader, Tag, TagKind, Writer};
 use nonstop::media::{Kind, Stream};
 use nonstop::publish::rtmp::{Client, Error, Phase, Target};
+use nonstop::schedule::Page;
 use std::fs::File;
 
 /// What a target does with its input.
 type Run = fn(&[u8]);
 
 /// A target, by the name of its file in `fuzz_targets` and of its folder in `seeds`.
-pub const TARGETS: [(&str, Run); 3] = [("flv", flv), ("rtmp", rtmp), ("config", config)];
+pub const TARGETS: [(&str, Run); 5] =
+    [("flv", flv), ("rtmp", rtmp), ("config", config), ("page", page), ("request", request)];
 
 /// Bytes as an FLV file: every tag lies where it says; what was read reads the same when it is
 /// written; and an index of it stays within the file.
@@ -71,28 +74,7 @@ pub fn rtmp(input: &[u8]) {
 
 /// What becomes of a session: its phase, its output (without media) and its error.
 fn session(stage: u8, piece: usize, said: &[u8], media: bool) -> (Phase, Vec<u8>, Result<(), Error>) {
-    let stage = stage % 4;
-    let url = IngestUrl { tls: true, host: "a.example".into(), port: 443, app: "live2".into() };
-    let mut client = Client::new(&Target { url, key: Secret::new(KEY) }, 1);
-    let mut welcome = vec![3; 3073];
-    if stage > 1 {
-        for answer in [
-            &b"\x02\0\x07_result\0\x3f\xf0\0\0\0\0\0\0"[..],
-            b"\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0\x05\0\x3f\xf0\0\0\0\0\0\0",
-            b"\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05\x03\0\x04code\x02\0\x17NetStream.Publish.Start\0\0\x09",
-        ] {
-            welcome.extend([3, 0, 0, 0, 0, 0, answer.len() as u8, 20, 0, 0, 0, 0]);
-            welcome.extend(answer);
-        }
-    }
-    if stage > 0 {
-        client.receive(&welcome).unwrap();
-        client.output().clear();
-        assert_eq!(client.phase(), if stage > 1 { Phase::Live } else { Phase::Connecting });
-    }
-    if stage == 3 {
-        client.finish();
-    }
+    let mut client = opened(stage);
     let (mut end, mut before) = (Ok(()), client.phase());
     for piece in said.chunks(piece) {
         if media && client.phase() == Phase::Live {
@@ -113,6 +95,45 @@ fn session(stage: u8, piece: usize, said: &[u8], media: bool) -> (Phase, Vec<u8>
     (client.phase(), std::mem::take(client.output()), end)
 }
 
+/// Every phase that a session goes through, byte by byte.
+pub fn phases(input: &[u8]) -> Vec<Phase> {
+    let mut client = opened(input[0]);
+    let mut phases = vec![client.phase()];
+    for byte in &input[2..] {
+        let _ = client.receive(std::slice::from_ref(byte));
+        phases.push(client.phase());
+    }
+    phases.dedup();
+    phases
+}
+
+/// A session that is just begun, shaken, live, or finishing.
+fn opened(stage: u8) -> Client {
+    let url = IngestUrl { tls: true, host: "a.example".into(), port: 443, app: "live2".into() };
+    let mut client = Client::new(&Target { url, key: Secret::new(KEY) }, 1);
+    let stage = stage % 4;
+    let mut welcome = vec![3; 3073];
+    if stage > 1 {
+        for answer in [
+            &b"\x02\0\x07_result\0\x3f\xf0\0\0\0\0\0\0"[..],
+            b"\x02\0\x07_result\0\x40\x10\0\0\0\0\0\0\x05\0\x3f\xf0\0\0\0\0\0\0",
+            b"\x02\0\x08onStatus\0\0\0\0\0\0\0\0\0\x05\x03\0\x04code\x02\0\x17NetStream.Publish.Start\0\0\x09",
+        ] {
+            welcome.extend([3, 0, 0, 0, 0, 0, answer.len() as u8, 20, 0, 0, 0, 0]);
+            welcome.extend(answer);
+        }
+    }
+    if stage > 0 {
+        client.receive(&welcome).unwrap();
+        client.output().clear();
+        assert_eq!(client.phase(), if stage > 1 { Phase::Live } else { Phase::Connecting });
+    }
+    if stage == 3 {
+        client.finish();
+    }
+    client
+}
+
 /// Bytes as a configuration: what is accepted is within its bounds, and what is refused says why.
 pub fn config(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -130,4 +151,16 @@ pub fn config(input: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Bytes as page 1 of a schedule: what is accepted is the same once it is written.
+pub fn page(input: &[u8]) {
+    if let Ok(page) = Page::parse(1, input) {
+        assert_eq!(Page::parse(1, &page.to_bytes()).expect("it was just written"), page);
+    }
+}
+
+/// Bytes as a request on the control socket: understood or refused.
+pub fn request(input: &[u8]) {
+    let _ = protocol::parse(input);
 }

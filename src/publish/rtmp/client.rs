@@ -184,10 +184,11 @@ impl Client {
         }
         while self.phase != Phase::Closed {
             let before = bytes.len();
-            let message = self.inbound.next(bytes)?;
+            let message = self.inbound.next(bytes);
+            // Before an error is told, too: what led to it may have come in one piece with it.
             self.received += (before - bytes.len()) as u64;
             self.acknowledge();
-            match message {
+            match message? {
                 Some(message) => self.on_message(&message)?,
                 None => break,
             }

@@ -268,10 +268,11 @@ proptest! {
 
     #[test]
     fn noise_never_panics_and_output_stays_small(
-        noise in prop::collection::vec(any::<u8>(), 0..4000),
-        shaken in any::<bool>(),
+        noise in prop::collection::vec(any::<u8>(), 0..300),
+        so_far in 0usize..3,
     ) {
-        let mut client = if shaken { live() } else { Client::new(&target(), 1) };
+        let mut client = Client::new(&target(), 1);
+        client.receive(&[vec![], handshake(), welcome()][so_far]).unwrap();
         let _ = client.receive(&noise);
         prop_assert!(client.output().len() < 8192);
     }
