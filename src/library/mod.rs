@@ -2,8 +2,19 @@
 //!
 //! Invariant: every track in a [`Library`] was whole when it was hashed, and its hash, tags and
 //! size belong to the same bytes. What cannot be read is a [`Problem`], never a track.
+//!
+//! `task` looks at the disk; `files` says which names count, `scan` plans what to read, `tags` and
+//! `credits` say who made what, and `manifest` keeps what is known from one start to the next.
+
+mod credits;
+mod files;
+mod manifest;
+mod scan;
+mod tags;
+pub mod task;
 
 use crate::media::{ContentHash, Credits};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,7 +62,8 @@ pub struct Picture {
 }
 
 /// Whether a picture moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Motion {
     /// One picture for ever.
     Still,
