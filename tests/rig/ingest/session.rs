@@ -112,7 +112,8 @@ impl Conversation {
         }
         let s1: Vec<u8> = (0..1536u32).map(|i| (i * 7 % 251) as u8).collect();
         let answer = [&[3][..], &s1, &c0c1[1..]].concat();
-        self.send(&answer).await?;
+        self.link.write_all(&answer).await?;
+        self.link.flush().await?;
         let mut c2 = [0; 1536];
         self.link.read_exact(&mut c2).await?;
         if c2[..] != s1[..] {
@@ -382,14 +383,10 @@ impl Conversation {
         self.say(&[unknown, command, ping]).await
     }
 
-    async fn say(&mut self, messages: &[Outbound]) -> Result<(), End> {
-        self.send(&encode(messages, self.chunk_size)).await
-    }
-
     /// Writes, a few bytes at a time if the script is odd.
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let piece = if self.script.odd && bytes.len() < 1000 { 5 } else { 1 << 20 };
-        for piece in bytes.chunks(piece) {
+    async fn say(&mut self, messages: &[Outbound]) -> Result<(), End> {
+        let piece = if self.script.odd { 5 } else { 1 << 20 };
+        for piece in encode(messages, self.chunk_size).chunks(piece) {
             self.link.write_all(piece).await?;
             self.link.flush().await?;
         }
