@@ -32,6 +32,7 @@
 mod ingest;
 mod renew;
 mod rules;
+mod view;
 
 #[cfg(test)]
 mod laws;
@@ -40,7 +41,7 @@ mod tests;
 
 pub use rules::{Renewal, Rules};
 
-use super::status::{IngestState, Role};
+use super::status::Role;
 use crate::config::Redundancy;
 use crate::media::MediaTime;
 use ingest::{Ingest, State};
@@ -78,8 +79,10 @@ pub enum Action {
     /// Send everything before this instant (which may be to come, or past), then end in order.
     /// Answered by `Ended` or `Failed`.
     Close(Role, MediaTime),
-    /// Drop the session now. Not answered.
+    /// Drop the session now: it is not needed. Not answered.
     Abort(Role),
+    /// Drop the session now: it took too long, which counts as a failure. Not answered.
+    Expire(Role),
     /// Say which entry boundary comes next after this instant. Answered by `Boundary`.
     FindBoundary(MediaTime),
 }
@@ -140,27 +143,6 @@ impl Failover {
             State::Live { .. } => None,
         });
         waits.chain(self.converges_at()).chain(self.renews_at()).min()
-    }
-
-    /// How often one ingest had to take over from the other.
-    pub const fn failovers(&self) -> u64 {
-        self.failovers
-    }
-
-    /// Whether nothing is open any more, after a [`Event::Drain`].
-    pub fn drained(&self) -> bool {
-        self.draining.is_some() && self.ingests.iter().all(|ingest| ingest.state == State::Idle)
-    }
-
-    /// What an ingest is used for.
-    pub fn state(&self, role: Role) -> IngestState {
-        match self.ingest(role).map(|ingest| (&ingest.state, ingest)) {
-            Some((State::Opening { .. }, _)) => IngestState::Connecting,
-            Some((State::Live { .. }, _)) => IngestState::Live,
-            Some((State::Closing { .. }, _)) => IngestState::Draining,
-            Some((State::Idle, ingest)) if self.opens_at(ingest).is_some() => IngestState::Waiting,
-            Some((State::Idle, _)) | None => IngestState::Idle,
-        }
     }
 
     fn take(&mut self, event: Event, actions: &mut Vec<Action>) {
@@ -240,7 +222,7 @@ impl Failover {
                 Some(State::Idle | State::Live { .. }) | None => false,
             };
             if over {
-                actions.push(Action::Abort(role));
+                actions.push(Action::Expire(role));
                 self.failed(role);
             }
         }
@@ -363,32 +345,5 @@ impl Failover {
             ingest.state = State::Idle;
             actions.push(Action::Abort(role));
         }
-    }
-
-    fn moving(&self, role: Role) -> Option<MediaTime> {
-        match self.ingest(role)?.state {
-            State::Live { moving, .. } => moving,
-            _ => None,
-        }
-    }
-
-    fn is_settled(&self, role: Role) -> bool {
-        self.moving(role).is_some_and(|moving| moving.plus(self.rules.settle) <= self.now)
-    }
-
-    fn is_live(&self, role: Role) -> bool {
-        self.ingest(role).is_some_and(|ingest| matches!(ingest.state, State::Live { .. }))
-    }
-
-    fn is_allowed(&self, role: Role) -> bool {
-        self.ingest(role).is_some_and(|ingest| ingest.allowed)
-    }
-
-    fn ingest(&self, role: Role) -> Option<&Ingest> {
-        self.ingests.get(role as usize)
-    }
-
-    fn ingest_mut(&mut self, role: Role) -> Option<&mut Ingest> {
-        self.ingests.get_mut(role as usize)
     }
 }

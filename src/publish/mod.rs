@@ -14,8 +14,11 @@
 pub mod backoff;
 pub mod failover;
 pub mod ledger;
+pub mod limits;
 pub mod pace;
 pub mod rtmp;
 pub mod status;
+pub mod task;
 
 pub use status::{DestinationStatus, IngestState, IngestStatus, Role};
+pub use task::{Net, Publisher};

@@ -1,6 +1,7 @@
 //! Laws that hold for any sequence of events, however absurd.
 
 use super::*;
+use crate::publish::status::IngestState;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -166,7 +167,7 @@ impl Model {
                 );
                 self.sessions[role as usize] = Session::Closing { since };
             }
-            Action::Abort(role) => {
+            Action::Abort(role) | Action::Expire(role) => {
                 let aborted = std::mem::replace(&mut self.sessions[role as usize], Session::None);
                 prop_assert!(!matches!(aborted, Session::None), "nothing to abort on {}", role);
                 prop_assert!(

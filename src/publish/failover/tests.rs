@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::publish::backoff::Backoff;
+use crate::publish::status::IngestState;
 use Event::{Boundary, Drain, Ended, Failed, Permit, Progress, Ready, Tick};
 use Role::{Backup, Primary};
 use std::time::Duration;
@@ -170,7 +171,7 @@ fn two_dead_ingests_are_tried_in_turn_and_one_that_hangs_holds_up_the_other_for_
             (13_270, Failed(Primary), &[]),
             (14_270, Tick, &[Action::Open(Primary)]),
             // Ten seconds are enough for any opening.
-            (20_260, Tick, &[Action::Abort(Backup)]),
+            (20_260, Tick, &[Action::Expire(Backup)]),
         ],
     );
 }
@@ -358,7 +359,7 @@ fn a_drain_that_does_not_end_is_forced() {
         &mut machine,
         &[
             (12_500, Drain(t(15_000)), &[Action::Close(Primary, t(12_500))]),
-            (15_000, Tick, &[Action::Abort(Primary)]),
+            (15_000, Tick, &[Action::Expire(Primary)]),
         ],
     );
     assert!(machine.drained());

@@ -1,0 +1,226 @@
+//! One destination on the air: carries out what [`Failover`] decides, and says how it goes.
+//!
+//! The sessions are tasks of their own in a set that this task owns. What they tell comes in through
+//! one channel and through their ends; what they have delivered is read from their gauges whenever
+//! failover is asked, so a session that merely goes on wakes nobody.
+
+pub mod net;
+mod running;
+mod session;
+mod tcp_info;
+pub mod transport;
+pub mod trust;
+
+pub use net::Net;
+pub use transport::{Dialer, Link};
+
+use super::failover::{Action, Event, Failover, Rules};
+use super::pace;
+use super::rtmp::{StreamInfo, Target};
+use super::status::{DestinationStatus, IngestState, IngestStatus, Role};
+use crate::config::{Destination, Redundancy, Secret};
+use crate::host::Clock;
+use crate::media::MediaTime;
+use crate::timeline::Reader;
+use running::{Sessions, Told};
+use session::{Report, Source};
+use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often the status is brought up to date while the stream goes on.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// What a destination is published from and with.
+pub struct Publisher<D> {
+    /// Where to.
+    pub destination: Destination,
+    /// Its stream key.
+    pub key: Secret,
+    /// What the stream is.
+    pub metadata: StreamInfo,
+    /// The stream.
+    pub reader: Reader,
+    /// The programme's clock.
+    pub clock: Clock,
+    /// The way there.
+    pub dialer: D,
+    /// How to go about it: [`Rules::new`] but in tests.
+    pub rules: Rules,
+}
+
+/// Keeps the stream on the destination until `cancel`, then ends it in order within
+/// [`Rules::finish`]. Never gives up, and so never fails.
+pub async fn run<D: Dialer>(
+    publisher: Publisher<D>,
+    status: watch::Sender<DestinationStatus>,
+    cancel: CancellationToken,
+) -> Result<(), Infallible> {
+    let Publisher { destination, key, metadata, reader, clock, dialer, rules } = publisher;
+    let mut seed = DefaultHasher::new();
+    (&destination.name, clock.now()).hash(&mut seed);
+    let backup = destination.backup.clone().map(|url| Target { url, key: key.clone() });
+    let targets: Vec<_> = [Target { url: destination.primary, key }].into_iter().chain(backup).collect();
+    let now = clock.now();
+    status.send_replace(idle(&destination.name, destination.redundancy, targets.len(), now));
+    let mut task = Task {
+        name: destination.name,
+        finish: rules.finish,
+        machine: Failover::new(rules, targets.len() > 1, seed.finish()),
+        reader: reader.clone(),
+        clock: clock.clone(),
+        sessions: Sessions::new(targets, Source { info: metadata, reader, clock, dialer }),
+        status,
+        refresh: now,
+    };
+    task.tell(Event::Tick);
+    while !(task.machine.drained() && task.sessions.is_empty()) {
+        task.step(&cancel).await;
+    }
+    Ok(())
+}
+
+fn idle(name: &str, redundancy: Redundancy, ingests: usize, now: MediaTime) -> DestinationStatus {
+    let idle = |ingest| IngestStatus {
+        ingest,
+        state: IngestState::Idle,
+        since: now,
+        acked_lag: None,
+        sent_bytes: 0,
+        failures: 0,
+        last_error: None,
+    };
+    let ingests = [Role::Primary, Role::Backup].into_iter().take(ingests).map(idle).collect();
+    DestinationStatus { name: name.to_owned(), redundancy, ingests, failovers: 0 }
+}
+
+struct Task<D: Dialer> {
+    name: String,
+    finish: Duration,
+    machine: Failover,
+    reader: Reader,
+    clock: Clock,
+    sessions: Sessions<D>,
+    status: watch::Sender<DestinationStatus>,
+    /// When the status is to be brought up to date.
+    refresh: MediaTime,
+}
+
+impl<D: Dialer> Task<D> {
+    /// Waits for whatever comes next, and deals with it.
+    async fn step(&mut self, cancel: &CancellationToken) {
+        let refresh = self.sessions.any_started().then_some(self.refresh);
+        let wake = self.machine.deadline().into_iter().chain(refresh).min();
+        let wait = wake.map(|wake| self.clock.until(wake));
+        let rest = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            biased;
+            told = self.sessions.next() => match told {
+                Told::Report(role, Report::Ready) => Event::Ready(role),
+                Told::Report(_, Report::Moving) | Told::Nothing => Event::Tick,
+                Told::Ended(role, through) => {
+                    tracing::info!(destination = self.name, ingest = %role, "the session ended in order");
+                    Event::Ended(role, through)
+                }
+                Told::Failed { role, through, reason, lasting } => {
+                    self.failed(role, &reason, lasting);
+                    if let Some(through) = through {
+                        self.tell(Event::Progress(role, through));
+                    }
+                    Event::Failed(role)
+                }
+            },
+            () = cancel.cancelled(), if !self.machine.draining() => {
+                tracing::info!(destination = self.name, "ending the stream");
+                Event::Drain(self.clock.now().plus(self.finish))
+            }
+            () = rest => Event::Tick,
+        };
+        self.tell(event);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let now = self.clock.now();
+        for (role, through) in self.sessions.progress() {
+            let actions = self.machine.on(Event::Progress(role, through), now);
+            self.act(actions, now);
+        }
+        let actions = self.machine.on(event, now);
+        self.act(actions, now);
+        self.publish(now);
+    }
+
+    fn act(&mut self, actions: Vec<Action>, now: MediaTime) {
+        for action in actions {
+            match action {
+                Action::Open(role) => self.sessions.open(role),
+                Action::Start(role, from) => {
+                    let behind = now.since(from).as_millis();
+                    tracing::info!(destination = self.name, ingest = %role, from = from.samples(), behind, "on air");
+                    self.sessions.start(role, from);
+                }
+                Action::Close(role, at) => {
+                    tracing::info!(destination = self.name, ingest = %role, at = at.samples(), "ending the session");
+                    self.sessions.close(role, at);
+                }
+                Action::Abort(role) => self.sessions.abort(role),
+                Action::Expire(role) => {
+                    self.sessions.abort(role);
+                    self.failed(role, "it took too long", false);
+                }
+                Action::FindBoundary(after) => {
+                    let boundary = Event::Boundary(self.reader.next_join(after));
+                    let actions = self.machine.on(boundary, now);
+                    self.act(actions, now);
+                }
+            }
+        }
+    }
+
+    /// Notes a failure. It is said once: not again for each attempt that fails in the same way.
+    fn failed(&mut self, role: Role, reason: &str, lasting: bool) {
+        let mut news = true;
+        self.status.send_if_modified(|status| {
+            if let Some(ingest) = status.ingests.iter_mut().find(|ingest| ingest.ingest == role) {
+                news = ingest.state == IngestState::Live || ingest.last_error.as_deref() != Some(reason);
+                ingest.failures += 1;
+                ingest.last_error = Some(reason.to_owned());
+            }
+            true
+        });
+        match (news, lasting) {
+            (false, _) => tracing::debug!(destination = self.name, ingest = %role, reason, "failed again"),
+            (true, false) => {
+                tracing::warn!(destination = self.name, ingest = %role, reason, "the ingest failed")
+            }
+            (true, true) => tracing::error!(destination = self.name, ingest = %role, reason,
+                "the ingest will not take the stream until someone changes something; trying on"),
+        }
+    }
+
+    fn publish(&mut self, now: MediaTime) {
+        self.refresh = pace::next(now.plus(REFRESH - pace::INTERVAL));
+        let (machine, sessions) = (&self.machine, &self.sessions);
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            for ingest in &mut status.ingests {
+                let state = machine.state(ingest.ingest);
+                if state != ingest.state {
+                    (ingest.state, ingest.since) = (state, now);
+                }
+                ingest.acked_lag = sessions.through(ingest.ingest).map(|through| now.since(through));
+                ingest.sent_bytes = sessions.sent(ingest.ingest);
+            }
+            status.failovers = machine.failovers();
+            *status != before
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! What a session needs of the way to its ingest: a stream of bytes, and two counts.
+//!
+//! There are two ways: the [net](super::net), and one in memory that fails on script, in the
+//! simulation.
+
+use crate::config::IngestUrl;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::pki_types::InvalidDnsNameError;
+
+/// Opens links to ingests.
+pub trait Dialer: Clone + Send + Sync + 'static {
+    /// What it opens.
+    type Link: Link;
+
+    /// A link to the ingest, TLS done if its address asks for it. Ends within the limits of
+    /// [`limits`].
+    fn dial(&self, url: &IngestUrl) -> impl Future<Output = Result<Self::Link, Error>> + Send;
+}
+
+/// A connection to an ingest.
+///
+/// One that is dropped is reset: what the kernel still holds for a peer that was given up must not
+/// reach it later, when another session carries the stream.
+pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Bytes handed to the kernel so far.
+    fn written(&self) -> u64;
+
+    /// How many of them the peer has acknowledged.
+    fn acked(&self) -> io::Result<u64>;
+
+    /// From here on a drop ends the connection in order, and what was written is still delivered.
+    fn leave(&mut self);
+}
+
+/// Why an ingest could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No address for the name.
+    #[error("cannot resolve {host}: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// None of the addresses answers; this is the last.
+    #[error("cannot connect to {host} at {address}: {source}")]
+    Connect {
+        /// The name.
+        host: String,
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("no TLS with {host}: {source}")]
+    Tls {
+        /// The name.
+        host: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Neither a name nor an address.
+    #[error("{host:?} is not a server's name: {source}")]
+    Name {
+        /// What was given.
+        host: String,
+        /// The cause.
+        source: InvalidDnsNameError,
+    },
+}
