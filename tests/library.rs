@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -36,6 +37,39 @@ async fn a_folder_becomes_a_library() {
     let background = library.background.as_ref().unwrap();
     assert_eq!((background.source.as_str(), background.motion), ("background.png", Motion::Still));
     assert_eq!((background.hash.clone(), library.problems.len()), (hash("picture"), 0));
+    keeping.stop().await;
+}
+
+#[tokio::test]
+async fn tags_of_every_kind_of_file_are_read_even_under_a_wrong_name() {
+    let house = House::new();
+    let kinds = ["a.mp3", "b.flac", "c.ogg", "d.opus", "e.m4a", "f.wav", "g.aac"];
+    for name in kinds {
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-f", "lavfi", "-i", "sine=duration=0.2", "-write_id3v2", "1"])
+            .args([
+                "-metadata",
+                "title=A título",
+                "-metadata",
+                "artist=Somebody",
+                "-metadata",
+                "album=Their Album",
+            ])
+            .arg(house.path(name))
+            .status();
+        assert!(made.expect("FFmpeg is installed (make setup)").success(), "{name}");
+        age(&house.path(name));
+    }
+    // What it is is told by its bytes.
+    fs::rename(house.path("b.flac"), house.path("b.mp3")).unwrap();
+    fs::rename(house.path("e.m4a"), house.path("e.ogg")).unwrap();
+    let mut keeping = house.start();
+    let library = keeping.complete().await;
+    assert_eq!(library.tracks.len(), kinds.len());
+    for track in &library.tracks {
+        assert_eq!(track.credits.to_string(), "Somebody – A título", "{}", track.source);
+        assert_eq!(track.credits.album.as_deref(), Some("Their Album"), "{}", track.source);
+    }
     keeping.stop().await;
 }
 
