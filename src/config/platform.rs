@@ -67,12 +67,12 @@ pub fn advice(config: &Config) -> Vec<String> {
         let row = youtube(video.size, fps);
         if video.bitrate < row.minimum {
             advice.push(format!(
-                "{} is below YouTube's table for {lines}p{fps} ({} to {}bps, as of {AS_OF}): Studio shows a badge to you, viewers see none",
+                "video.bitrate of {} is below YouTube's table for {lines}p{fps} ({} to {} bits per second, as of {AS_OF}): Studio shows a badge to you, viewers see none",
                 video.bitrate, row.minimum, row.recommended
             ));
         } else if video.rate == Rate::Capped {
             advice.push(format!(
-                "with rate = \"capped\" a still picture stays below YouTube's table for {lines}p{fps} ({}bps and more, as of {AS_OF}), which costs least: Studio shows a badge to you, viewers see none",
+                "with rate = \"capped\" a still picture stays below YouTube's table for {lines}p{fps} ({} bits per second and more, as of {AS_OF}), which costs least: Studio shows a badge to you, viewers see none",
                 row.minimum
             ));
         }
@@ -107,7 +107,10 @@ mod tests {
         };
         let plain = advice(&config("", "primary = \"rtmp://a.rtmp.youtube.com/live2\""));
         assert_eq!(plain.len(), 3, "{plain:?}");
-        assert!(plain[2].starts_with("2M is below YouTube's table for 720p30 (3M to 4Mbps"), "{plain:?}");
+        assert!(
+            plain[2].starts_with("video.bitrate of 2M is below YouTube's table for 720p30 (3M to 4M bits"),
+            "{plain:?}"
+        );
         let backed = "primary = \"rtmps://a.rtmps.youtube.com/live2\"\nbackup = \"rtmps://b.rtmps.youtube.com/live2?backup=1\"";
         assert!(advice(&config("bitrate = \"4M\"\nrate = \"constant\"", backed)).is_empty());
         assert!(advice(&config("", "primary = \"rtmp://localhost/live\"")).is_empty());
