@@ -4,7 +4,7 @@
 //! characters never get through: a title cannot move the cursor or recolour the screen.
 
 use std::fmt::Write;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 /// How a piece of text looks where colours are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Line {
 
     /// Columns that it takes.
     pub fn width(&self) -> usize {
-        self.0.iter().map(|(_, text)| text.width()).sum()
+        self.0.iter().map(|(_, text)| columns(text)).sum()
     }
 
     /// The line as text, in at most `width` columns; what does not fit ends in `…`.
@@ -89,7 +89,7 @@ impl Line {
         let mut room = if cut { width.saturating_sub(1) } else { width };
         for (style, text) in &self.0 {
             let text = clip(text, room);
-            room -= text.width();
+            room -= columns(text);
             let code = style.code();
             if color && !code.is_empty() && !text.is_empty() {
                 let _ = write!(out, "\x1b[{code}m{text}\x1b[0m");
@@ -106,11 +106,21 @@ impl Line {
     }
 }
 
+/// Columns that a terminal gives to `text`: for joined emoji it may be less.
+pub fn columns(text: &str) -> usize {
+    text.chars().map(column).sum()
+}
+
+/// One for a control character, in whose place something visible is shown.
+fn column(c: char) -> usize {
+    c.width().unwrap_or(1)
+}
+
 /// As much of `text` as fits into `width` columns.
 pub fn clip(text: &str, width: usize) -> &str {
     let mut used = 0;
     for (at, c) in text.char_indices() {
-        used += c.width().unwrap_or(0);
+        used += column(c);
         if used > width {
             return &text[..at];
         }
@@ -120,11 +130,37 @@ pub fn clip(text: &str, width: usize) -> &str {
 
 /// `text` in at most `width` columns, its end given up for `…`.
 pub fn fit(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if columns(text) <= width {
         text.to_owned()
     } else {
         format!("{}…", clip(text, width.saturating_sub(1)))
     }
+}
+
+/// `text` in lines of at most `width` columns, broken between words where that can be.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    for mut word in text.split(' ').filter(|word| !word.is_empty()) {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && columns(line) + 1 + columns(word) <= width {
+            line.push(' ');
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(String::new());
+        }
+        while columns(word) > width {
+            // A character that is wider than a line stands alone all the same.
+            let first = word.chars().next().map_or(0, char::len_utf8);
+            let (part, rest) = word.split_at(clip(word, width).len().max(first));
+            lines.insert(lines.len() - 1, part.to_owned());
+            word = rest;
+        }
+        lines.last_mut().expect("there is always a line").push_str(word);
+    }
+    lines
 }
 
 /// A bar of `width` columns, `done` (0 to 1) of it filled.
@@ -165,8 +201,15 @@ mod tests {
         fn no_line_is_wider_than_it_may_be(parts in prop::collection::vec(".{0,20}", 0..6), width in 0usize..60) {
             let line = parts.iter().fold(Line::new(), |line, part| line.put(Style::Warn, part).to_column(9));
             let text = line.print(width, false);
-            prop_assert!(text.width() <= width, "{text:?} in {width}");
+            prop_assert!(columns(&text) <= width, "{text:?} in {width}");
             prop_assert!(!text.contains(|c: char| c.is_control()));
+        }
+
+        #[test]
+        fn wrapping_loses_no_letter_and_keeps_to_the_width(text in ".{0,60}", width in 2usize..30) {
+            let lines = wrap(&text, width);
+            prop_assert!(lines.iter().all(|line| columns(line) <= width), "{lines:?}");
+            prop_assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         }
 
         #[test]

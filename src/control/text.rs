@@ -1,7 +1,7 @@
 //! The status as a person reads it. Pure: what is shown depends on the arguments alone.
 
 use super::Timestamp;
-use super::ink::{self, Line, Style, bar, fit};
+use super::ink::{self, Line, Style, bar, fit, wrap};
 use super::status::{Destination, Ingest, IngestState, Library, Phase, Redundancy, Role, Status, Upcoming};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn render_text(status: &Status, now: Timestamp, width: usize, color: bool) -
     lines.extend(next(&status.next, now, width));
     for destination in &status.destinations {
         lines.push(Line::new());
-        lines.extend(publishing(destination, now));
+        lines.extend(publishing(destination, now, width));
     }
     lines.push(Line::new());
     lines.extend(library(&status.library, width));
@@ -86,7 +86,7 @@ fn next(entries: &[Upcoming], now: Timestamp, width: usize) -> Vec<Line> {
     lines
 }
 
-fn publishing(destination: &Destination, now: Timestamp) -> Vec<Line> {
+fn publishing(destination: &Destination, now: Timestamp, width: usize) -> Vec<Line> {
     let how = match destination.redundancy {
         Redundancy::Failover => "primary, backup at need",
         Redundancy::Both => "primary and backup",
@@ -100,7 +100,7 @@ fn publishing(destination: &Destination, now: Timestamp) -> Vec<Line> {
     for ingest in &destination.ingests {
         lines.push(ingest_line(ingest, now));
         if let (Some(error), false) = (&ingest.last_error, ingest.state == IngestState::Live) {
-            lines.push(Line::new().to_column(6).put(Style::Bad, format!("└ {error}")));
+            lines.extend(below(error, 6, Style::Bad, width));
         }
     }
     lines
@@ -154,7 +154,7 @@ fn library(library: &Library, width: usize) -> Vec<Line> {
     }
     for file in library.quarantined.iter().take(QUARANTINED) {
         lines.push(Line::new().put(Style::Bad, "    ✗ ").plain(&file.source));
-        lines.push(Line::new().put(Style::Dim, format!("      {}", file.reason)));
+        lines.extend(below(&file.reason, 6, Style::Dim, width));
     }
     let more = library.quarantined.len().saturating_sub(QUARANTINED);
     if more > 0 {
@@ -164,6 +164,12 @@ fn library(library: &Library, width: usize) -> Vec<Line> {
         );
     }
     lines
+}
+
+/// A sentence below what it is about, `indent` columns in, as many lines as it takes.
+fn below(text: &str, indent: usize, style: Style, width: usize) -> impl Iterator<Item = Line> {
+    let lines = wrap(text, width.saturating_sub(indent));
+    lines.into_iter().map(move |text| Line::new().plain(" ".repeat(indent)).put(style, text))
 }
 
 /// `Artist – Title`.
