@@ -5,9 +5,11 @@
 
 pub mod args;
 mod ask;
+mod check;
 mod cost;
 pub mod failure;
 mod plan;
+mod render;
 mod watch;
 
 pub use failure::{Exit, Failure};
@@ -35,9 +37,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         }
     };
     match verb {
-        Verb::Run { .. } | Verb::Check { .. } | Verb::Render { .. } => {
-            Err(Failure::new(Exit::Internal, "this build has no stages yet"))
-        }
+        Verb::Run { .. } => Err(Failure::new(Exit::Internal, "this build has no service yet")),
+        Verb::Check { ffmpeg, offline } => runtime()?.block_on(check::check(&places, ffmpeg, offline, env)),
+        Verb::Render { ffmpeg, log } => render::render(&places, ffmpeg, log.as_deref(), env),
         Verb::Status { json, watch: true } => runtime()?.block_on(watch::watch(&places, json, env)),
         Verb::Status { json, watch: false } => runtime()?.block_on(ask::status(&places, json, env)),
         Verb::Skip => runtime()?.block_on(ask::skip(&places, env)),

@@ -1,0 +1,260 @@
+//! What can be checked on this machine alone: folders, media, stream keys.
+
+use super::report::Finding;
+#[cfg(test)]
+use super::report::Mark;
+use crate::cli::{Exit, Failure};
+use crate::config::{Config, Destination, KeySource, Source};
+use crate::control::text::{bytes, count};
+use crate::host::{Folders, kernel, key};
+use crate::library::{self, Library, Motion, Problem};
+use crate::render;
+use crate::render::profile::Profile;
+use crate::render::quarantine::Quarantine;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Below this, rendering will soon pause: a library of a hundred tracks takes about as much.
+const ROOM: u64 = 1 << 30;
+/// The media source is read for so long at most. What is new in it is read whole, at the speed of
+/// the disk.
+const READING: Duration = Duration::from_secs(20);
+/// Where the renderer keeps its verdicts, in the cache.
+const QUARANTINE: &str = "quarantine.json";
+/// More unplayable files than these are counted only.
+const PROBLEMS: usize = 5;
+
+/// The three folders: can they be written, and is there room?
+pub(super) fn folders(folders: &Folders) -> Vec<Finding> {
+    if let Err(error) = folders.create() {
+        return vec![Finding::cross("folders", error)];
+    }
+    let named = [("state", &folders.state), ("cache", &folders.cache), ("runtime", &folders.runtime)];
+    named.into_iter().map(|(name, path)| folder(name, path)).collect()
+}
+
+fn folder(name: &str, path: &Path) -> Finding {
+    if let Err(error) = writable(path) {
+        let why = Failure::new(Exit::Unavailable, format!("{} cannot be written: {error}", path.display()))
+            .hint("it has to be writable for the user that nonstop runs as; check as that user");
+        return Finding::cross(name, why);
+    }
+    match kernel::free_space(path) {
+        Ok(free) if name == "cache" && free < ROOM => Finding::advice(
+            name,
+            format!("{}: only {} free, which is little room for renditions", path.display(), bytes(free)),
+        ),
+        Ok(free) => Finding::tick(name, format!("{}: {} free", path.display(), bytes(free))),
+        Err(_unknown) => Finding::tick(name, path.display().to_string()),
+    }
+}
+
+/// Writes a file that no one else has, and takes it away.
+fn writable(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(format!(".check-{}", std::process::id()));
+    fs::write(&probe, b"nonstop check")?;
+    fs::remove_file(&probe)
+}
+
+/// The media source: can it be read, and what is in it? This reads it as the daemon does, for as
+/// long as [`READING`], and what it has learnt by then spares the daemon the reading.
+pub(super) async fn media(config: &Config, cache: &Path) -> Vec<Finding> {
+    let root = match &config.media.source {
+        Source::Folder(root) => root,
+        bucket @ Source::Bucket { .. } => {
+            let why =
+                Failure::new(Exit::Unavailable, format!("{bucket} cannot be read: this build has no AWS"))
+                    .hint("take a folder on this machine");
+            return vec![Finding::cross("media", why)];
+        }
+    };
+    if let Err(error) = fs::read_dir(root) {
+        let why = Failure::new(Exit::Unavailable, format!("{} cannot be read: {error}", root.display()))
+            .hint("it has to be a folder that the user that nonstop runs as may read; check as that user");
+        return vec![Finding::cross("media", why)];
+    }
+    let (sender, mut library) = watch::channel(Arc::default());
+    let settings = library::task::Settings::new(root.clone(), config.media.background.clone(), cache);
+    let complete = async {
+        // An error means that the library has ended, of which it has told on its own.
+        let _ = library.wait_for(|library: &Arc<Library>| library.complete).await;
+    };
+    tokio::select! {
+        result = library::task::run(settings, sender, CancellationToken::new()) => {
+            if let Err(error) = result {
+                return vec![Finding::cross("media", Failure::new(Exit::Internal, error))];
+            }
+        }
+        () = complete => {}
+        () = tokio::time::sleep(READING) => {}
+    }
+    let library = library.borrow().clone();
+    // What the daemon or `nonstop render` found unplayable before; nothing, where neither has run.
+    let verdicts = Quarantine::from_json(&fs::read(cache.join(QUARANTINE)).unwrap_or_default());
+    let profile = Profile::new(&config.video, &config.audio);
+    let unplayable = library.tracks.iter().filter_map(|track| {
+        let reason = verdicts.reason(&track.hash, profile.id())?.to_owned();
+        Some(Problem { source: track.source.clone(), reason })
+    });
+    let problems: Vec<Problem> = library.problems.iter().cloned().chain(unplayable).collect();
+    tell(&library, &problems, root, config.media.background.as_deref())
+}
+
+fn tell(library: &Library, problems: &[Problem], root: &Path, background: Option<&str>) -> Vec<Finding> {
+    let more = if library.complete { "" } else { " so far; reading goes on when the daemon runs" };
+    let what = format!("{}: {}{more}", root.display(), count(library.tracks.len() as u64, "track"));
+    let mut findings = vec![match library.tracks.len() {
+        0 if library.complete => {
+            Finding::advice("media", format!("{what}; the standby card is on air until there is one"))
+        }
+        _ => Finding::tick("media", what),
+    }];
+    for problem in problems.iter().take(PROBLEMS) {
+        findings.push(Finding::advice("media", format!("{}: {}", problem.source, problem.reason)));
+    }
+    let more = problems.len().saturating_sub(PROBLEMS);
+    if more > 0 {
+        findings.push(Finding::advice("media", format!("and {more} more that cannot be played")));
+    }
+    findings.push(match (background, &library.background) {
+        (_, Some(picture)) => {
+            let motion = if picture.motion == Motion::Clip { "a clip" } else { "a picture" };
+            Finding::tick("background", format!("{}, {motion}", picture.source))
+        }
+        (Some(wanted), None) => Finding::advice(
+            "background",
+            format!("{wanted} is not in the media source; the built-in card is shown until it is"),
+        ),
+        (None, None) => Finding::advice("background", "none; the built-in card is shown"),
+    });
+    findings
+}
+
+/// FFmpeg: does it do what a rendition takes? Renders the standby card, in a cache of its own.
+pub(super) async fn encoder(config: &Config, program: Option<PathBuf>, cache: &Path) -> Finding {
+    let scratch = Scratch(cache.join(format!(".check-{}", std::process::id())));
+    let (_, in_use) = watch::channel(Arc::default());
+    let (video, audio) = (config.video.clone(), config.audio.clone());
+    let mut settings = render::task::Settings::new(scratch.0.clone(), video, audio, in_use);
+    if let Some(program) = program {
+        settings.ffmpeg = program;
+    }
+    match render::task::first_shelf(&settings).await {
+        Ok(shelf) => {
+            let version = shelf.standby.meta.ffmpeg.strip_prefix("ffmpeg version ");
+            let version = version.and_then(|version| version.split(' ').next()).unwrap_or("unknown");
+            Finding::tick("FFmpeg", format!("{version}, renders H.264 and AAC as they are needed"))
+        }
+        Err(error) => {
+            let why = Failure::new(Exit::Unavailable, error)
+                .hint("`apt install ffmpeg` brings one that can do it; --ffmpeg names another");
+            Finding::cross("FFmpeg", why)
+        }
+    }
+}
+
+/// A folder that goes when this is dropped.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A destination's stream key: can it be read?
+pub(super) fn key(destination: &Destination, credentials: Option<&Path>) -> Finding {
+    let subject = format!("{} key", destination.name);
+    match key::read(&destination.key, credentials) {
+        Ok(_key) => {
+            let place = match &destination.key {
+                KeySource::File(path) => format!("in {}", path.display()),
+                KeySource::Credential(name) => format!("in the credential {name}"),
+                KeySource::Secret { secret, .. } => format!("in the secret {secret}"),
+            };
+            Finding::tick(subject, place)
+        }
+        Err(error) => Finding::cross(subject, Failure::new(Exit::Unavailable, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::exit;
+    use super::*;
+    use crate::config;
+    use crate::library::Picture;
+    use crate::media::{ContentHash, Credits};
+
+    fn text(findings: &[Finding]) -> String {
+        findings.iter().map(|finding| finding.text(80, false)).collect()
+    }
+
+    fn library(tracks: usize) -> Library {
+        let track = |i| library::Track {
+            source: format!("{i}.ogg"),
+            path: "x".into(),
+            hash: ContentHash::of(&[i as u8; 32]),
+            size: 1,
+            credits: Credits::default(),
+        };
+        let tracks = (0..tracks).map(|i| Arc::new(track(i))).collect();
+        Library { tracks, complete: true, ..Library::default() }
+    }
+
+    #[test]
+    fn an_empty_library_without_a_picture_is_advice_and_no_cross() {
+        let findings = tell(&library(0), &[], Path::new("/srv/music"), Some("cover.png"));
+        insta::assert_snapshot!(text(&findings));
+        assert_eq!(exit(&findings), Exit::Done);
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_named_up_to_a_point() {
+        let background = Picture {
+            source: "background.mp4".into(),
+            path: "x".into(),
+            hash: ContentHash::of(&[9; 32]),
+            motion: Motion::Clip,
+        };
+        let library = Library { background: Some(background), complete: false, ..library(40) };
+        let problems: Vec<_> = (0..7)
+            .map(|i| Problem { source: format!("broken/{i}.mp3"), reason: "it ends in mid-frame".into() })
+            .collect();
+        insta::assert_snapshot!(text(&tell(&library, &problems, Path::new("/srv/music"), None)));
+    }
+
+    #[tokio::test]
+    async fn a_missing_media_folder_and_a_missing_key_are_crosses_that_name_them() {
+        let scratch = tempfile::tempdir().unwrap();
+        let missing = scratch.path().join("missing");
+        let text = format!(
+            "[media]\nsource = {missing:?}\n[[destination]]\nname = \"here\"\n\
+             primary = \"rtmp://127.0.0.1/live\"\nkey = {{ file = {missing:?} }}\n"
+        );
+        let config = config::parse(&text).unwrap();
+        for finding in [media(&config, scratch.path()).await.remove(0), key(&config.destinations[0], None)] {
+            assert_eq!(finding.mark, Mark::Cross(Exit::Unavailable));
+            assert!(finding.message.contains(missing.to_str().unwrap()), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn folders_are_made_written_and_left_as_they_were() {
+        let scratch = tempfile::tempdir().unwrap();
+        let below = |name| scratch.path().join(name);
+        let places = Folders { state: below("s"), cache: below("c"), runtime: below("r") };
+        let findings = folders(&places);
+        assert!(findings.iter().all(|finding| !matches!(finding.mark, Mark::Cross(_))), "{findings:?}");
+        assert_eq!(fs::read_dir(below("c")).unwrap().count(), 0);
+        fs::write(below("file"), "").unwrap();
+        let findings = folders(&Folders { cache: below("file"), ..places });
+        assert_eq!(exit(&findings), Exit::Unavailable);
+    }
+}

@@ -1,0 +1,80 @@
+//! `nonstop check`: everything that going on the air needs, a line each, in the order of the data's
+//! way. What it does is what the daemon does, up to the last step before anybody would notice.
+
+mod local;
+mod report;
+
+use super::args::Places;
+use super::failure::colors;
+use super::{Env, Exit, Failure, width};
+use crate::config::{self, Config, platform};
+use crate::cost::{Prices, Usage, bill};
+use crate::host::Folders;
+use report::{Finding, Mark};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Prints what it finds, as it finds it. All is looked at, whatever is found.
+pub(super) async fn check(
+    places: &Places,
+    ffmpeg: Option<PathBuf>,
+    _offline: bool,
+    env: Env<'_>,
+) -> Result<Exit, Failure> {
+    let mut page = Page::new(env);
+    let config = match config::load(&places.config) {
+        Ok(config) => config,
+        Err(error) => {
+            page.say([Finding::cross("configuration", error)])?;
+            return Ok(page.exit());
+        }
+    };
+    let what = format!("{}: channel {}", places.config.display(), config.channel);
+    page.say([Finding::tick("configuration", what)])?;
+    match Folders::find(&places.given(), env, &config.channel) {
+        Ok(folders) => {
+            page.say(local::folders(&folders))?;
+            page.say([local::encoder(&config, ffmpeg, &folders.cache).await])?;
+            page.say(local::media(&config, &folders.cache).await)?;
+        }
+        Err(error) => page.say([Finding::cross("folders", error)])?,
+    }
+    let credentials = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    for destination in &config.destinations {
+        page.say([local::key(destination, credentials.as_deref())])?;
+    }
+    page.say(platform::advice(&config).into_iter().map(|advice| Finding::advice("advice", advice)))?;
+    page.say([Finding::new(Mark::Note, "cost", cost(&config))])?;
+    Ok(page.exit())
+}
+
+/// What has been found so far, all of it printed.
+struct Page {
+    width: usize,
+    color: bool,
+    findings: Vec<Finding>,
+}
+
+impl Page {
+    fn new(env: Env) -> Self {
+        Self { width: width(), color: colors(&io::stdout(), env), findings: Vec::new() }
+    }
+
+    fn say(&mut self, findings: impl IntoIterator<Item = Finding>) -> io::Result<()> {
+        for finding in findings {
+            io::stdout().write_all(finding.text(self.width, self.color).as_bytes())?;
+            self.findings.push(finding);
+        }
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        report::exit(&self.findings)
+    }
+}
+
+fn cost(config: &Config) -> String {
+    let bill = bill(&Usage::at_most(config), None, &Prices::known());
+    let most = bill.cases.last().map_or(0.0, |case| case.total);
+    format!("{most:.2} US$ a month on AWS at most; `nonstop cost` says for what")
+}
