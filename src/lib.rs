@@ -56,3 +56,4 @@ pub mod telemetry;
 
 pub mod cli;
 pub mod cost;
+pub mod service;

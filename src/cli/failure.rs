@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::control::{client, socket};
-use crate::host::folders;
+use crate::host::{folders, key};
 use crate::telemetry::journal;
 use std::ffi::OsString;
 use std::fmt;
@@ -104,6 +104,13 @@ fn dress(message: &str, color: bool) -> String {
 
 impl From<config::Error> for Failure {
     fn from(error: config::Error) -> Self {
+        Self::new(Exit::Config, error)
+    }
+}
+
+impl From<key::Error> for Failure {
+    fn from(error: key::Error) -> Self {
+        // Its text has its hint. A key is part of the configuration, wherever it lies.
         Self::new(Exit::Config, error)
     }
 }

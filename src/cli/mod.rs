@@ -10,6 +10,7 @@ mod cost;
 pub mod failure;
 mod plan;
 mod render;
+mod run;
 mod watch;
 
 pub use failure::{Exit, Failure};
@@ -37,7 +38,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         }
     };
     match verb {
-        Verb::Run { .. } => Err(Failure::new(Exit::Internal, "this build has no service yet")),
+        Verb::Run { ffmpeg, log } => runtime()?.block_on(run::run(&places, ffmpeg, log.as_deref(), env)),
         Verb::Check { ffmpeg, offline } => runtime()?.block_on(check::check(&places, ffmpeg, offline, env)),
         Verb::Render { ffmpeg, log } => render::render(&places, ffmpeg, log.as_deref(), env),
         Verb::Status { json, watch: true } => runtime()?.block_on(watch::watch(&places, json, env)),

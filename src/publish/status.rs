@@ -1,6 +1,6 @@
 //! What a destination says of itself: the public type of this stage.
 
-use crate::config::Redundancy;
+use crate::config::{Destination, Redundancy};
 use crate::media::MediaTime;
 use serde::Serialize;
 use std::fmt;
@@ -90,6 +90,26 @@ pub struct DestinationStatus {
 }
 
 impl DestinationStatus {
+    /// Before anything was sent.
+    pub fn idle(destination: &Destination, now: MediaTime) -> Self {
+        let roles = [Role::Primary, Role::Backup].into_iter();
+        let ingests = roles.take(1 + usize::from(destination.backup.is_some())).map(|ingest| IngestStatus {
+            ingest,
+            state: IngestState::Idle,
+            since: now,
+            acked_lag: None,
+            sent_bytes: 0,
+            failures: 0,
+            last_error: None,
+        });
+        Self {
+            name: destination.name.clone(),
+            redundancy: destination.redundancy,
+            ingests: ingests.collect(),
+            failovers: 0,
+        }
+    }
+
     /// Whether the stream is being carried by at least one ingest.
     pub fn live(&self) -> bool {
         self.ingests.iter().any(|ingest| matches!(ingest.state, IngestState::Live | IngestState::Draining))

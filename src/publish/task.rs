@@ -17,8 +17,8 @@ pub use transport::{Dialer, Link};
 use super::failover::{Action, Event, Failover, Rules};
 use super::pace;
 use super::rtmp::{StreamInfo, Target};
-use super::status::{DestinationStatus, IngestState, IngestStatus, Role};
-use crate::config::{Destination, Redundancy, Secret};
+use super::status::{DestinationStatus, IngestState, Role};
+use crate::config::{Destination, Secret};
 use crate::host::Clock;
 use crate::media::MediaTime;
 use crate::timeline::Reader;
@@ -50,6 +50,9 @@ pub struct Publisher<D> {
     pub dialer: D,
     /// How to go about it: [`Rules::new`] but in tests.
     pub rules: Rules,
+    /// Called at every turn of the task, which comes at least every 30 s: the longest pause between
+    /// two attempts.
+    pub beat: Box<dyn Fn() + Send>,
 }
 
 /// Keeps the stream on the destination until `cancel`, then ends it in order within
@@ -59,13 +62,13 @@ pub async fn run<D: Dialer>(
     status: watch::Sender<DestinationStatus>,
     cancel: CancellationToken,
 ) -> Result<(), Infallible> {
-    let Publisher { destination, key, metadata, reader, clock, dialer, rules } = publisher;
+    let Publisher { destination, key, metadata, reader, clock, dialer, rules, beat } = publisher;
     let mut seed = DefaultHasher::new();
     (&destination.name, clock.now()).hash(&mut seed);
+    let now = clock.now();
+    status.send_replace(DestinationStatus::idle(&destination, now));
     let backup = destination.backup.clone().map(|url| Target { url, key: key.clone() });
     let targets: Vec<_> = [Target { url: destination.primary, key }].into_iter().chain(backup).collect();
-    let now = clock.now();
-    status.send_replace(idle(&destination.name, destination.redundancy, targets.len(), now));
     let mut task = Task {
         name: destination.name,
         finish: rules.finish,
@@ -79,22 +82,9 @@ pub async fn run<D: Dialer>(
     task.tell(Event::Tick);
     while !(task.machine.drained() && task.sessions.is_empty()) {
         task.step(&cancel).await;
+        beat();
     }
     Ok(())
-}
-
-fn idle(name: &str, redundancy: Redundancy, ingests: usize, now: MediaTime) -> DestinationStatus {
-    let idle = |ingest| IngestStatus {
-        ingest,
-        state: IngestState::Idle,
-        since: now,
-        acked_lag: None,
-        sent_bytes: 0,
-        failures: 0,
-        last_error: None,
-    };
-    let ingests = [Role::Primary, Role::Backup].into_iter().take(ingests).map(idle).collect();
-    DestinationStatus { name: name.to_owned(), redundancy, ingests, failovers: 0 }
 }
 
 struct Task<D: Dialer> {

@@ -1,0 +1,61 @@
+//! `nonstop run`: the daemon, from the configuration to the last session's end.
+
+use super::args::Places;
+use super::{Env, Exit, Failure};
+use crate::config;
+use crate::host::signals::Signals;
+use crate::host::{Folders, Notifier, harden, kernel, systemd};
+use crate::service::{self, Service, Setup};
+use crate::telemetry::journal;
+use std::path::PathBuf;
+
+/// A bad configuration ends this before anything is touched; nothing secret is read before the
+/// process is hardened.
+pub(super) async fn run(
+    places: &Places,
+    ffmpeg: Option<PathBuf>,
+    log: Option<&str>,
+    env: Env<'_>,
+) -> Result<Exit, Failure> {
+    let config = config::load(&places.config)?;
+    journal::start(log, env)?;
+    harden::harden().map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("the kernel lets this process be dumped: {error}"))
+            .hint("the stream key could end up in a core dump, so nonstop does not start")
+    })?;
+    let folders = Folders::find(&places.given(), env, &config.channel)?;
+    folders.create()?;
+    // From here on a signal is an orderly end, also of a start that is still under way.
+    let signals = Signals::new().map_err(service::Error::Signals)?;
+    let setup = Setup {
+        config,
+        folders,
+        ffmpeg: ffmpeg.unwrap_or_else(|| "ffmpeg".into()),
+        credentials: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        node: kernel::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+        notifier: Notifier::from_env(env),
+        watchdog: systemd::watchdog_interval(env),
+    };
+    // What the log says, it says before the process ends; and a forced end is no failure.
+    Service::load(setup).await?.run(signals).await?;
+    Ok(Exit::Done)
+}
+
+impl From<service::Error> for Failure {
+    fn from(error: service::Error) -> Self {
+        use service::Error;
+        match error {
+            Error::Key(error) => error.into(),
+            Error::Socket(error) => error.into(),
+            Error::Bucket => {
+                Self::new(Exit::Config, error).hint("give a folder, like source = \"/srv/music\"")
+            }
+            Error::Render(_) => Self::new(Exit::Unavailable, error)
+                .hint("`nonstop check` says what is missing; FFmpeg comes with `apt install ffmpeg`"),
+            Error::Trust(_) => Self::new(Exit::Config, error)
+                .hint("ca_file is a PEM file with certificates; without it the system's are used"),
+            Error::Signals(_) => Self::new(Exit::Unavailable, error),
+            Error::Ended(_) => Self::new(Exit::Internal, error).hint("the log says why"),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What the daemon says to those who ask: its status, put together from the stages' snapshots when
+//! somebody wants it, and operators' requests, passed on to the schedule.
+
+use crate::control::status::{self, Phase, Status};
+use crate::control::{self, Forecast, Plan, Refusal, Timestamp};
+use crate::host::Clock;
+use crate::library::Library;
+use crate::media::{Credits, Grid};
+use crate::publish::{DestinationStatus, IngestState, IngestStatus, Role};
+use crate::render::{Shelf, State};
+use crate::schedule::command::{self, Command};
+use crate::schedule::{Airing, Entry, Programme};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// How many coming entries a status names.
+const NEXT: usize = 5;
+
+/// The stages' latest snapshots, and the way to the schedule.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) channel: String,
+    pub(super) node: String,
+    pub(super) started: Instant,
+    pub(super) clock: Clock,
+    pub(super) library: watch::Receiver<Arc<Library>>,
+    pub(super) shelf: watch::Receiver<Arc<Shelf>>,
+    pub(super) programme: watch::Receiver<Arc<Programme>>,
+    pub(super) destinations: Vec<watch::Receiver<DestinationStatus>>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) draining: tokio_util::sync::CancellationToken,
+}
+
+impl control::Handler for Desk {
+    fn status(&self) -> Status {
+        let now = self.clock.now();
+        let programme = self.programme.borrow().clone();
+        let cell = programme.grid.cell_at(now);
+        let coming = programme.airings.iter().filter(|airing| airing.to > cell);
+        let (on_air, next): (Vec<_>, Vec<_>) = coming.partition(|airing| airing.from <= cell);
+        // Scheduled is not on air: a rendition that cannot be opened leaves the card on.
+        let on_air = on_air.first().filter(|airing| programme.open.contains_key(&airing.entry.rendition));
+        let next = next.into_iter().take(NEXT).map(|airing| airing_of(programme.grid, airing)).collect();
+        let destinations: Vec<_> = self.destinations.iter().map(|d| d.borrow().clone()).collect();
+        Status {
+            channel: self.channel.clone(),
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            time: now.into(),
+            uptime_s: self.started.elapsed().as_secs(),
+            phase: self.phase(&destinations),
+            standby: on_air.is_none(),
+            now: on_air.map(|airing| airing_of(programme.grid, airing).into()),
+            next,
+            destinations: destinations.into_iter().map(destination).collect(),
+            library: library(&self.library.borrow(), &self.shelf.borrow()),
+            notice: None,
+        }
+    }
+
+    async fn skip(&self) -> Result<status::Upcoming, Refusal> {
+        let entry = self.ask(|reply| Command::Skip { reply }).await?.map_err(refusal)?;
+        Ok(entry_of(self.grid(), &entry))
+    }
+
+    async fn queue(&self, track: String) -> Result<control::Queued, Refusal> {
+        let queued = self.ask(|reply| Command::Queue { track, reply }).await?.map_err(refusal)?;
+        Ok(match queued {
+            command::Queued::Scheduled(entry) => control::Queued::Scheduled(entry_of(self.grid(), &entry)),
+            command::Queued::Rendering { source, credits } => {
+                control::Queued::Rendering(Forecast { source, credits })
+            }
+        })
+    }
+
+    async fn plan(&self, count: usize) -> Result<Plan, Refusal> {
+        let plan = self.ask(|reply| Command::Plan { count, reply }).await?;
+        let forecast = plan.forecast.into_iter().map(|(source, credits)| Forecast { source, credits });
+        Ok(Plan {
+            scheduled: plan.scheduled.iter().map(|entry| entry_of(self.grid(), entry)).collect(),
+            forecast: forecast.collect(),
+        })
+    }
+}
+
+impl Desk {
+    fn grid(&self) -> Grid {
+        self.programme.borrow().grid
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refusal> {
+        let gone = || Refusal::new("the daemon is on its way out");
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+
+    fn phase(&self, destinations: &[DestinationStatus]) -> Phase {
+        let sent = |d: &DestinationStatus| d.ingests.iter().any(|ingest| ingest.sent_bytes > 0);
+        match () {
+            () if self.draining.is_cancelled() => Phase::Draining,
+            () if destinations.iter().all(DestinationStatus::live) => Phase::OnAir,
+            () if !destinations.iter().any(sent) => Phase::Starting,
+            () => Phase::Degraded,
+        }
+    }
+
+    /// One line for the service manager: what plays, and on which ingests.
+    pub(super) fn line(&self) -> String {
+        let status = control::Handler::status(self);
+        let ingests = self.destinations.iter().map(|destination| {
+            let destination = destination.borrow();
+            let live = destination.ingests.iter().filter(|i| i.state == IngestState::Live);
+            let live: Vec<_> = live.map(|ingest| ingest.ingest.as_str()).collect();
+            format!(
+                "{}: {}",
+                destination.name,
+                if live.is_empty() { "off air".into() } else { live.join("+") }
+            )
+        });
+        let playing = match status.now {
+            Some(now) => Credits { title: now.title, artist: now.artist, album: now.album }.to_string(),
+            None => "standby card".to_owned(),
+        };
+        format!("{playing} ({})", ingests.collect::<Vec<_>>().join(", "))
+    }
+}
+
+fn refusal(refusal: command::Refusal) -> Refusal {
+    let hint = match &refusal {
+        command::Refusal::NoSuchTrack(_) => {
+            "name its path below the media source, its title, or a part of either"
+        }
+        command::Refusal::Ambiguous { .. } => "name more of it",
+        command::Refusal::NothingReady | command::Refusal::Starting => "try again in a moment",
+        command::Refusal::Quarantined { .. } => "replace the file; it is then tried again",
+        command::Refusal::QueueFull(_) => "wait until some of them have played",
+    };
+    Refusal::new(refusal.to_string()).hint(hint)
+}
+
+fn entry_of(grid: Grid, entry: &Entry) -> status::Upcoming {
+    let Credits { title, artist, album } = entry.credits.clone();
+    let (starts, ends) = (grid.start(entry.start).into(), grid.start(entry.end()).into());
+    status::Upcoming { title, artist, album, source: entry.source.clone(), starts, ends }
+}
+
+fn airing_of(grid: Grid, airing: &Airing) -> status::Upcoming {
+    let ends: Timestamp = grid.start(airing.to).into();
+    status::Upcoming { ends, ..entry_of(grid, &airing.entry) }
+}
+
+fn destination(destination: DestinationStatus) -> status::Destination {
+    status::Destination {
+        name: destination.name,
+        redundancy: match destination.redundancy {
+            crate::config::Redundancy::Failover => status::Redundancy::Failover,
+            crate::config::Redundancy::Both => status::Redundancy::Both,
+        },
+        ingests: destination.ingests.into_iter().map(ingest).collect(),
+        failovers: destination.failovers,
+    }
+}
+
+fn ingest(ingest: IngestStatus) -> status::Ingest {
+    status::Ingest {
+        ingest: match ingest.ingest {
+            Role::Primary => status::Role::Primary,
+            Role::Backup => status::Role::Backup,
+        },
+        state: match ingest.state {
+            IngestState::Idle => status::IngestState::Idle,
+            IngestState::Connecting => status::IngestState::Connecting,
+            IngestState::Live => status::IngestState::Live,
+            IngestState::Draining => status::IngestState::Draining,
+            IngestState::Waiting => status::IngestState::Waiting,
+        },
+        since: ingest.since.into(),
+        acked_lag_ms: ingest.acked_lag.map(|lag| lag.as_millis() as u64),
+        sent_bytes: ingest.sent_bytes,
+        failures: ingest.failures,
+        last_error: ingest.last_error,
+    }
+}
+
+fn library(library: &Library, shelf: &Shelf) -> status::Library {
+    let unread = library.problems.iter().map(|problem| (&problem.source, &problem.reason));
+    let unplayable = shelf.quarantined.iter().map(|track| (&track.source, &track.reason));
+    let quarantined = unread.chain(unplayable);
+    status::Library {
+        tracks: shelf.tracks.len() as u64,
+        ready: shelf.tracks.iter().filter(|t| matches!(t.state, State::Ready { .. })).count() as u64,
+        rendering: shelf.rendering.as_ref().map(|rendering| status::Rendering {
+            source: rendering.source.clone(),
+            done: f64::from(rendering.done),
+        }),
+        quarantined: quarantined
+            .map(|(source, reason)| status::Quarantined { source: source.clone(), reason: reason.clone() })
+            .collect(),
+        paused: shelf.paused.clone(),
+        complete: library.complete,
+    }
+}

@@ -1,0 +1,327 @@
+//! The one place that knows every stage: builds them in order, runs them, and ends them in order.
+//!
+//! The order of [`Service::load`] is the order in which things can go wrong with the least harm:
+//!
+//! 1. the stream keys: without them nothing else matters, and a wrong file is the operator's to mend
+//!    before anything is touched;
+//! 2. the control socket: a second daemon of this channel would find it taken, and ends here;
+//! 3. the library, which reads while the rest is built;
+//! 4. the renderer, which gives the standby card: from then on there is something to send;
+//! 5. the schedule, which gives the programme: from then on every instant has its media;
+//! 6. the publishers, and last those who answer questions about all of this.
+//!
+//! The end goes the other way: publishers first, so that each session says goodbye while the
+//! programme behind it is still there; the rest has nothing to lose.
+//!
+//! What a stage's end means: the publishers and the schedule are the channel, so if one of them
+//! panics the process ends and the service manager starts it anew, which takes under two seconds.
+//! The library and the renderer only feed them; if one of those fails, the rest goes on.
+
+mod desk;
+mod stages;
+
+use crate::config::{Config, Secret, Source};
+use crate::control::{self, Socket};
+use crate::host::folders::Folders;
+use crate::host::signals::{Event, Signals};
+use crate::host::systemd::Notifier;
+use crate::host::{Clock, key};
+use crate::library::{self, Library};
+use crate::media::{Grid, RenditionId, SAMPLE_RATE};
+use crate::publish::rtmp::StreamInfo;
+use crate::publish::task::{Publisher, net::Net};
+use crate::publish::{self, DestinationStatus};
+use crate::render::{self, profile::Profile};
+use crate::schedule::{self, Rules};
+use crate::store::Folder;
+use crate::telemetry::health::Health;
+use crate::timeline::Reader;
+use desk::Desk;
+use stages::Stages;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// An orderly end takes at most this long; then it is forced.
+const DRAIN: Duration = Duration::from_secs(10);
+/// And the rest of the daemon, when all sessions are closed, this long.
+const STOP: Duration = Duration::from_secs(3);
+/// The longest that rendering the standby card should take on a small machine.
+const STANDBY: Duration = Duration::from_secs(120);
+/// The schedule is filled up when less than this is in it …
+const LOW: Duration = Duration::from_secs(15 * 60);
+/// … up to this, so that a page holds more than one entry.
+const HIGH: Duration = Duration::from_secs(20 * 60);
+/// Nearer than this, something ready is better than waiting for a render: the margin, the patience
+/// with the store (3 s), and some to spare.
+const MUST: Duration = Duration::from_secs(10);
+/// What is nearer than this may have been sent: more than a publisher's lead.
+const MARGIN: Duration = Duration::from_secs(3);
+/// How often the schedule's folder is looked at for another process's pages.
+const POLL: Duration = Duration::from_secs(5);
+/// Operators' requests that may wait; each is answered within a turn of the schedule.
+const COMMANDS: usize = 8;
+/// How often the service manager's line is brought up to date.
+const LINE: Duration = Duration::from_secs(5);
+
+/// What a service is made from.
+pub struct Setup {
+    /// The channel.
+    pub config: Config,
+    /// Where it keeps what it keeps.
+    pub folders: Folders,
+    /// FFmpeg's program: a name to look up, or a path.
+    pub ffmpeg: PathBuf,
+    /// systemd's credentials, if there are any.
+    pub credentials: Option<PathBuf>,
+    /// Who this node is, in pages and status.
+    pub node: String,
+    /// The service manager.
+    pub notifier: Notifier,
+    /// How often it wants to hear that we live.
+    pub watchdog: Option<Duration>,
+}
+
+/// Why a service could not be built, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A stream key.
+    #[error(transparent)]
+    Key(#[from] key::Error),
+    /// The control socket.
+    #[error(transparent)]
+    Socket(#[from] control::socket::Error),
+    /// The media source is a bucket.
+    #[error("[media] source is a bucket, and this version reads music from a folder")]
+    Bucket,
+    /// The renderer has nothing to begin with.
+    #[error(transparent)]
+    Render(#[from] render::task::Error),
+    /// A destination's certificate authorities.
+    #[error(transparent)]
+    Trust(#[from] publish::task::trust::Error),
+    /// Signals could not be taken over.
+    #[error("signals cannot be taken over: {0}")]
+    Signals(io::Error),
+    /// A stage that is the channel ended by itself.
+    #[error("{0} ended unexpectedly")]
+    Ended(String),
+}
+
+/// How a service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In order: every session was closed.
+    Drained,
+    /// At once, because it was told to or the deadline had come.
+    Forced,
+}
+
+/// A channel, built and running.
+pub struct Service {
+    stages: Stages,
+    desk: Desk,
+    drain: CancellationToken,
+    stop: CancellationToken,
+    notifier: Notifier,
+    watchdog: Option<Duration>,
+    health: Health,
+}
+
+impl Service {
+    /// Builds every stage, in the order that the module's head explains. When this returns, the
+    /// channel is going on air.
+    pub async fn load(setup: Setup) -> Result<Self, Error> {
+        let Setup { config, folders, ffmpeg, credentials, node, notifier, watchdog } = setup;
+        let started = Instant::now();
+        let clock = Clock::system();
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let (mut stages, mut health) = (Stages::default(), Health::default());
+        let Source::Folder(root) = config.media.source.clone() else { return Err(Error::Bucket) };
+
+        let keys: Vec<Secret> = config
+            .destinations
+            .iter()
+            .map(|destination| key::read(&destination.key, credentials.as_deref()))
+            .collect::<Result<_, _>>()?;
+
+        let socket = Socket::bind(&folders.runtime)?;
+
+        let (library_tx, library_rx) = watch::channel(Arc::new(Library::default()));
+        let settings = library::task::Settings::new(root, config.media.background.clone(), &folders.cache);
+        stages.feed("library", library::task::run(settings, library_tx, stop.clone()));
+
+        let (wishes, wished) = watch::channel([].into());
+        let (in_use, used) = watch::channel(Arc::default());
+        let mut settings = render::task::Settings::new(
+            folders.cache.clone(),
+            config.video.clone(),
+            config.audio.clone(),
+            used,
+        );
+        settings.ffmpeg = ffmpeg;
+        // Rendering the card takes a second or two where it was never rendered before.
+        notifier.extend(STANDBY);
+        let shelf = render::task::first_shelf(&settings).await?;
+        let (shelf_tx, shelf_rx) = watch::channel(shelf);
+        let render = render::task::run(settings, library_rx.clone(), wished, shelf_tx, stop.clone());
+        stages.feed("render", render);
+
+        let profile = Profile::new(&config.video, &config.audio);
+        let renditions = folders.cache.join("renditions");
+        let settings = schedule::task::Settings {
+            node: node.clone(),
+            grid: profile.grid(),
+            rules: rules(&config, profile.grid()),
+            poll: POLL,
+            open: move |id: &RenditionId| render::task::open(&renditions, id).map_err(io::Error::other),
+        };
+        let outputs = schedule::task::Outputs { wishes, in_use };
+        let store = Folder::new(&folders.state);
+        let (schedule, programme) =
+            schedule::task::start(settings, store, clock.clone(), shelf_rx.clone(), outputs).await;
+        let (commands, requests) = mpsc::channel(COMMANDS);
+        let pulse = health.watch("schedule", started);
+        stages.carry("schedule", schedule.run(requests, move || pulse.beat(), stop.clone()));
+
+        let reader = Reader::new(programme.clone());
+        let metadata = stream_info(&config);
+        let mut destinations = Vec::new();
+        for (destination, key) in config.destinations.iter().cloned().zip(keys) {
+            let name = format!("publish {}", destination.name);
+            let pulse = health.watch(&name, started);
+            let dialer = Net::new(destination.ca_file.as_deref())?;
+            let (status, receiver) = watch::channel(DestinationStatus::idle(&destination, clock.now()));
+            let publisher = Publisher {
+                rules: publish::failover::Rules::new(destination.redundancy),
+                destination,
+                key,
+                metadata: metadata.clone(),
+                reader: reader.clone(),
+                clock: clock.clone(),
+                dialer,
+                beat: Box::new(move || pulse.beat()),
+            };
+            stages.publish(name, publish::task::run(publisher, status, drain.clone()));
+            destinations.push(receiver);
+        }
+
+        let desk = Desk {
+            channel: config.channel,
+            node,
+            started,
+            clock,
+            library: library_rx,
+            shelf: shelf_rx,
+            programme,
+            destinations,
+            commands,
+            draining: drain.clone(),
+        };
+        stages.feed("control", {
+            let serve = control::task::run(socket, desk.clone(), stop.clone());
+            async {
+                serve.await;
+                Ok::<_, std::convert::Infallible>(())
+            }
+        });
+        Ok(Self { stages, desk, drain, stop, notifier, watchdog, health })
+    }
+
+    /// Runs until it is told to end, by a signal, and then until everything has ended.
+    pub async fn run(mut self, mut signals: Signals) -> Result<Ended, Error> {
+        self.notifier.ready();
+        tracing::info!(channel = self.desk.channel, "the channel is running");
+        let told = {
+            let (notifier, desk, health) = (&self.notifier, &self.desk, &mut self.health);
+            let line = async {
+                let mut ticks = tokio::time::interval(LINE);
+                loop {
+                    ticks.tick().await;
+                    notifier.status(&desk.line());
+                }
+            };
+            let watchdog = async {
+                match self.watchdog {
+                    Some(interval) => notifier.watchdog(interval, || is_alive(health)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                told = until_told(&mut signals) => Ok(told),
+                ended = self.stages.first_loss() => Err(Error::Ended(ended)),
+                () = line => unreachable!("it never ends"),
+                () = watchdog => unreachable!("it never ends"),
+            }
+        };
+        self.notifier.stopping();
+        self.drain.cancel();
+        let why = match &told {
+            Ok(why) => *why,
+            Err(_) => "a stage ended",
+        };
+        tracing::info!(reason = why, deadline_s = DRAIN.as_secs(), "draining");
+        let ended = tokio::select! {
+            () = self.stages.published() => Ended::Drained,
+            () = tokio::time::sleep(DRAIN) => Ended::Forced,
+            () = until_forced(&mut signals) => Ended::Forced,
+        };
+        self.stop.cancel();
+        // Every stage drops what it does at once; FFmpeg dies with the stage that waits for it.
+        let _ = tokio::time::timeout(STOP, self.stages.all()).await;
+        match ended {
+            Ended::Drained => tracing::info!("drained"),
+            Ended::Forced => tracing::warn!("ended before every session was closed in order"),
+        }
+        told.map(|_| ended)
+    }
+}
+
+async fn until_told(signals: &mut Signals) -> &'static str {
+    loop {
+        match signals.next().await {
+            Event::Drain(why) | Event::Force(why) => return why,
+            Event::Reload => {
+                tracing::info!("the configuration is read at the next start; music is watched all the time")
+            }
+        }
+    }
+}
+
+async fn until_forced(signals: &mut Signals) {
+    while !matches!(signals.next().await, Event::Force(_)) {}
+}
+
+fn is_alive(health: &mut Health) -> bool {
+    let stuck = health.stuck(Instant::now());
+    if !stuck.is_empty() {
+        tracing::error!(stages = ?stuck, "stuck; the service manager is not told that we live");
+    }
+    stuck.is_empty()
+}
+
+fn stream_info(config: &Config) -> StreamInfo {
+    StreamInfo {
+        width: config.video.size.width,
+        height: config.video.size.height,
+        fps: config.video.fps.get(),
+        video_bits: config.video.bitrate.bits(),
+        audio_bits: config.audio.bitrate.bits(),
+    }
+}
+
+fn rules(config: &Config, grid: Grid) -> Rules {
+    let cells = |time: Duration| grid.cells_for(time.as_secs() * SAMPLE_RATE);
+    Rules {
+        order: config.rotation.order,
+        seed: schedule::rotation::seed(&config.channel),
+        low: cells(LOW),
+        high: cells(HIGH),
+        must: cells(MUST),
+        margin: cells(MARGIN),
+    }
+}
