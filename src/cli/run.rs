@@ -30,7 +30,7 @@ pub(super) async fn run(
     let setup = Setup {
         config,
         folders,
-        ffmpeg: ffmpeg.unwrap_or_else(|| "ffmpeg".into()),
+        ffmpeg,
         credentials: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         node: kernel::hostname().unwrap_or_else(|_| "unknown".to_owned()),
         notifier: Notifier::from_env(env),

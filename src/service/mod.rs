@@ -74,8 +74,8 @@ pub struct Setup {
     pub config: Config,
     /// Where it keeps what it keeps.
     pub folders: Folders,
-    /// FFmpeg's program: a name to look up, or a path.
-    pub ffmpeg: PathBuf,
+    /// FFmpeg's program, if it is not the one in `PATH`.
+    pub ffmpeg: Option<PathBuf>,
     /// systemd's credentials, if there are any.
     pub credentials: Option<PathBuf>,
     /// Who this node is, in pages and status.
@@ -163,7 +163,7 @@ impl Service {
             config.audio.clone(),
             used,
         );
-        settings.ffmpeg = ffmpeg;
+        settings.ffmpeg = ffmpeg.unwrap_or(settings.ffmpeg);
         // Rendering the card takes a second or two where it was never rendered before.
         notifier.extend(STANDBY);
         let shelf = render::task::first_shelf(&settings).await?;
