@@ -20,5 +20,6 @@ pub mod rtmp;
 pub mod status;
 pub mod task;
 
+pub use rtmp::StreamInfo;
 pub use status::{DestinationStatus, IngestState, IngestStatus, Role};
 pub use task::{Net, Publisher};

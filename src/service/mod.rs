@@ -28,7 +28,7 @@ use crate::host::systemd::Notifier;
 use crate::host::{Clock, key};
 use crate::library::{self, Library};
 use crate::media::{Grid, RenditionId, SAMPLE_RATE};
-use crate::publish::rtmp::StreamInfo;
+use crate::publish::StreamInfo;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
 use crate::render::{self, profile::Profile};
