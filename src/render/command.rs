@@ -315,3 +315,6 @@ fn url(path: &Path) -> OsString {
 fn words(text: &str) -> Args {
     text.split_whitespace().map(OsString::from).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,8 @@ pub struct Queue {
     known: HashMap<RenditionId, Known>,
     /// By track, some rendition of it under this profile.
     heard: HashMap<ContentHash, RenditionId>,
-    pictured: HashSet<ContentHash>,
+    /// Its loop lies ready.
+    pictured: bool,
     running: HashSet<ContentHash>,
     retries: HashMap<ContentHash, Retry>,
     held: Option<(String, Instant)>,
@@ -117,13 +118,7 @@ pub struct Queue {
 
 impl Queue {
     /// With what lies on the shelf already, and a first pause after a failure.
-    pub fn new(
-        profile: Profile,
-        known: Vec<Known>,
-        pictured: HashSet<ContentHash>,
-        quarantine: Quarantine,
-        pause: Duration,
-    ) -> Self {
+    pub fn new(profile: Profile, known: Vec<Known>, quarantine: Quarantine, pause: Duration) -> Self {
         let mut queue = Self {
             profile,
             library: Arc::default(),
@@ -132,7 +127,7 @@ impl Queue {
             wanted: Vec::new(),
             known: HashMap::new(),
             heard: HashMap::new(),
-            pictured,
+            pictured: false,
             running: HashSet::new(),
             retries: HashMap::new(),
             held: None,
@@ -169,6 +164,11 @@ impl Queue {
         &self.quarantine
     }
 
+    /// The content of the picture that renditions are made with now.
+    pub fn picture(&self) -> &ContentHash {
+        &self.picture
+    }
+
     /// The renditions that the library wants; those of its tracks that lie there under another
     /// picture included.
     pub fn wanted(&self) -> impl Iterator<Item = &RenditionId> {
@@ -193,7 +193,7 @@ impl Queue {
         if self.library.tracks.is_empty() || !self.library.complete && self.library.background.is_none() {
             return Next::Wait(None);
         }
-        if !self.pictured.contains(&self.picture) {
+        if !self.pictured {
             let picture = self.background().cloned();
             let wait = self.retries.get(&self.picture).map(|retry| retry.not_before);
             return match wait.filter(|until| *until > now) {
@@ -261,7 +261,7 @@ impl Queue {
             }
             Outcome::Refused(reason) => Some(reason),
             Outcome::Pictured => {
-                self.pictured.insert(hash.clone());
+                self.pictured |= *hash == self.picture;
                 None
             }
             Outcome::Rendered(known) => {
@@ -337,7 +337,12 @@ impl Queue {
 
     /// Library or quarantine have changed.
     fn settle(&mut self) {
-        self.picture = self.background().map_or_else(backdrop_hash, |picture| picture.hash.clone());
+        let picture = self.background().map_or_else(backdrop_hash, |picture| picture.hash.clone());
+        if picture != self.picture {
+            // The loop of one that was shown before may have gone to make room.
+            self.pictured = false;
+            self.picture = picture;
+        }
         let wanted = |track: &Arc<Track>| self.profile.rendition(&track.hash, &self.picture);
         self.wanted = self.library.tracks.iter().map(wanted).collect();
         let there: HashSet<&ContentHash> = self.library.tracks.iter().map(|track| &track.hash).collect();
@@ -345,3 +350,6 @@ impl Queue {
         self.retries.retain(|hash, _| there.contains(hash) || *hash == picture);
     }
 }
+
+#[cfg(test)]
+mod tests;

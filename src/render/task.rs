@@ -4,110 +4,34 @@ mod disk;
 mod fault;
 mod ffmpeg;
 mod pictures;
+mod settings;
 mod workshop;
 
 pub use ffmpeg::Patience;
+pub use settings::{Error, Settings};
 
 use super::command::{self, Fit, Tool};
 use super::profile::{BACKDROP, Profile, backdrop_hash};
 use super::quarantine::Quarantine;
 use super::queue::{Job, Next, Outcome, Queue};
 use super::{Rendering, Shelf};
-use crate::config::{Audio, Video};
 use crate::library::Library;
+use crate::media::flv::TagKind;
 use crate::media::{ContentHash, Rendition, RenditionId};
 use disk::{Places, Reference, Work};
 use fault::Failure;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use workshop::{Gauge, Workshop};
+use workshop::{Gauge, Workshop, blocking};
 
 /// While something is rendered, the shelf says this often how far it is.
 const REPORT: Duration = Duration::from_secs(2);
-
-/// What the stage is given.
-pub struct Settings {
-    /// The cache folder; `renditions`, `loops` and `quarantine.json` lie in it.
-    pub cache: PathBuf,
-    /// The FFmpeg to run; a name is looked for in the usual folders.
-    pub ffmpeg: PathBuf,
-    /// How pictures are encoded.
-    pub video: Video,
-    /// How sound is encoded.
-    pub audio: Audio,
-    /// Jobs at a time: one on air.
-    pub parallel: NonZeroUsize,
-    /// How long FFmpeg is waited for.
-    pub patience: Patience,
-    /// The pause after the first failure of a file, and while the machine is at fault.
-    pub pause: Duration,
-    /// Bytes that stay free on the cache's disk.
-    pub keep_free: u64,
-    /// Renditions that are on air, or will be soon: they are not removed.
-    pub in_use: watch::Receiver<Arc<HashSet<RenditionId>>>,
-}
-
-impl Settings {
-    /// With what suits a daemon on air.
-    pub fn new(
-        cache: PathBuf,
-        video: Video,
-        audio: Audio,
-        in_use: watch::Receiver<Arc<HashSet<RenditionId>>>,
-    ) -> Self {
-        Self {
-            cache,
-            ffmpeg: "ffmpeg".into(),
-            video,
-            audio,
-            parallel: NonZeroUsize::MIN,
-            patience: Patience::default(),
-            pause: Duration::from_secs(30),
-            keep_free: 512 << 20,
-            in_use,
-        }
-    }
-}
-
-/// Why the stage cannot work.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The cache cannot be used.
-    #[error("cannot use the cache folder {path}: {source}")]
-    Cache {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of a rendition cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A rendition is not what it should be.
-    #[error("{path} is not a whole rendition: {reason}")]
-    Rendition {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// There is no standby rendition in the cache, and none can be made.
-    #[error("cannot render the standby card: {0}")]
-    Standby(String),
-}
 
 /// Opens a rendition: reads its two files once, to index them. Blocks.
 pub fn open(renditions_dir: &Path, id: &RenditionId) -> Result<Rendition, Error> {
@@ -125,7 +49,11 @@ pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
         rendition.meta.profile == *profile.id()
             && rendition.audio.frames() == rendition.meta.cells * profile.grid().audio_frames()
     };
-    let standby = match disk::open(&places.renditions, &id).ok().filter(whole) {
+    let there = {
+        let (renditions, id) = (places.renditions.clone(), id.clone());
+        blocking(move || disk::open(&renditions, &id)).await
+    };
+    let standby = match there.ok().filter(whole) {
         Some(standby) => standby,
         None => {
             let program = settings.ffmpeg.clone();
@@ -161,7 +89,8 @@ pub async fn run(
     shelf: watch::Sender<Arc<Shelf>>,
     cancel: CancellationToken,
 ) -> Result<(), Error> {
-    let mut stage = Stage::new(settings, shelf)?;
+    // Thousands of renditions take a while to look through; what is on air must not wait for it.
+    let mut stage = blocking(move || Stage::new(settings, shelf)).await;
     // FFmpeg dies with the future that waits for it, and unfinished work with `Work`.
     tokio::select! {
         () = cancel.cancelled() => Ok(()),
@@ -182,13 +111,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(settings: Settings, shelf: watch::Sender<Arc<Shelf>>) -> Result<Self, Error> {
+    fn new(settings: Settings, shelf: watch::Sender<Arc<Shelf>>) -> Self {
         let (profile, places) = (Profile::new(&settings.video, &settings.audio), places_of(&settings));
         let reference = Reference::of(&shelf.borrow().standby);
         let known = disk::scan(&places.renditions, &profile, &reference);
         let quarantine = Quarantine::from_json(&fs::read(&places.quarantine).unwrap_or_default());
-        let queue = Queue::new(profile.clone(), known, HashSet::new(), quarantine, settings.pause);
-        Ok(Self {
+        let queue = Queue::new(profile.clone(), known, quarantine, settings.pause);
+        Self {
             settings,
             profile,
             places,
@@ -198,7 +127,7 @@ impl Stage {
             shop: None,
             jobs: JoinSet::new(),
             running: HashMap::new(),
-        })
+        }
     }
 
     async fn serve(
@@ -209,6 +138,15 @@ impl Stage {
         let (mut library_open, mut wishes_open) = (true, true);
         self.queue.set_library(Arc::clone(&library.borrow_and_update()));
         self.queue.set_wishes(Arc::clone(&wishes.borrow_and_update()));
+        self.publish();
+        if !self.queue.quarantined().is_empty() {
+            // What another FFmpeg could not read is tried again; if there is none now, all stays.
+            if let Ok(tool) = tool(&self.settings.ffmpeg, self.settings.patience).await
+                && self.queue.set_ffmpeg(&tool.version)
+            {
+                self.save_quarantine().await;
+            }
+        }
         loop {
             let wake = self.start_jobs().await;
             self.publish();
@@ -223,7 +161,7 @@ impl Stage {
                     wishes_open = changed.is_ok();
                     self.queue.set_wishes(Arc::clone(&wishes.borrow_and_update()));
                 }
-                Some(ended) = self.jobs.join_next() => self.ended(ended),
+                Some(ended) = self.jobs.join_next() => self.ended(ended).await,
                 () = until(wake) => {}
             }
         }
@@ -237,10 +175,9 @@ impl Stage {
                 Next::Start(job) => job,
             };
             let hash = job.hash();
-            if let Job::Picture(picture) = &job
-                && disk::loop_is_there(&self.places, &self.profile, &hash, &self.reference)
+            if let Job::Picture(_) = &job
+                && self.loop_is_there(&hash).await
             {
-                tracing::debug!(picture = picture.as_ref().map(|p| &p.source), "the loop lies ready");
                 self.queue.on(&hash, Outcome::Pictured, Instant::now());
                 continue;
             }
@@ -257,13 +194,22 @@ impl Stage {
         None
     }
 
+    async fn loop_is_there(&self, picture: &ContentHash) -> bool {
+        let path = disk::loop_path(&self.places, &self.profile, picture);
+        let header = self.reference.video.clone();
+        blocking(move || disk::index(TagKind::Video, &path).is_ok_and(|file| file.header == header)).await
+    }
+
     /// The workshop, once there are an FFmpeg and room on the disk.
     async fn ready_to_work(&mut self) -> Result<Arc<Workshop>, String> {
         let mut keep: HashSet<RenditionId> = self.queue.wanted().cloned().collect();
         keep.extend(self.settings.in_use.borrow().iter().cloned());
         keep.insert(self.profile.standby());
         let need = self.settings.keep_free;
-        let (gone, free) = disk::make_room(&self.places.renditions, need, &keep)
+        let shown = disk::loop_path(&self.places, &self.profile, self.queue.picture());
+        let places = self.places.clone();
+        let (gone, free) = blocking(move || disk::make_room(&places, need, &keep, &shown))
+            .await
             .map_err(|e| format!("the cache's disk cannot be looked at: {e}"))?;
         gone.iter().for_each(|id| self.queue.forget(id));
         if free < need {
@@ -279,7 +225,7 @@ impl Stage {
         let program = self.settings.ffmpeg.clone();
         let tool = tool(&program, self.settings.patience).await?;
         if self.queue.set_ffmpeg(&tool.version) {
-            self.save_quarantine();
+            self.save_quarantine().await;
         }
         let work =
             Work::new(&self.places.renditions).map_err(|e| format!("the cache cannot be written: {e}"))?;
@@ -308,7 +254,7 @@ impl Stage {
         });
     }
 
-    fn ended(&mut self, ended: Result<(ContentHash, Outcome), tokio::task::JoinError>) {
+    async fn ended(&mut self, ended: Result<(ContentHash, Outcome), tokio::task::JoinError>) {
         let (hash, outcome) = match ended {
             Ok(ended) => ended,
             // Nothing aborts a job but the end of this task, so it panicked; so does its owner.
@@ -329,12 +275,13 @@ impl Stage {
             }
         }
         if self.queue.on(&hash, outcome, Instant::now()) {
-            self.save_quarantine();
+            self.save_quarantine().await;
         }
     }
 
-    fn save_quarantine(&self) {
-        let saved = disk::replace(&self.places.quarantine, &self.queue.quarantine().to_json());
+    async fn save_quarantine(&self) {
+        let (path, json) = (self.places.quarantine.clone(), self.queue.quarantine().to_json());
+        let saved = blocking(move || disk::replace(&path, &json)).await;
         if let Err(error) = saved {
             tracing::warn!(%error, "cannot keep the list of files that are set aside; they will be tried again");
         }

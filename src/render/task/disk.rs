@@ -211,17 +211,6 @@ fn ids(renditions: &Path) -> impl Iterator<Item = RenditionId> {
     entries.filter_map(|entry| RenditionId::try_from(entry.file_name().into_string().ok()?).ok())
 }
 
-/// The pictures whose loops lie there, of `hashes`.
-pub fn loop_is_there(
-    places: &Places,
-    profile: &Profile,
-    picture: &ContentHash,
-    reference: &Reference,
-) -> bool {
-    index(TagKind::Video, &loop_path(places, profile, picture))
-        .is_ok_and(|file| file.header == reference.video)
-}
-
 /// Where the loop of a picture lies.
 pub fn loop_path(places: &Places, profile: &Profile, picture: &ContentHash) -> PathBuf {
     places.loops.join(format!("{}.flv", profile.picture_loop(picture)))
@@ -272,17 +261,24 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes room until `need` bytes are free: renditions that nobody wants go, the oldest first.
-/// Returns those removed, and the bytes that are free then.
+/// Makes room until `need` bytes are free: loops of pictures but `shown`'s, and renditions that
+/// nobody wants, the oldest first. Returns those removed, and the bytes that are free then.
 pub fn make_room(
-    renditions: &Path,
+    places: &Places,
     need: u64,
     keep: &HashSet<RenditionId>,
+    shown: &Path,
 ) -> io::Result<(Vec<RenditionId>, u64)> {
+    let renditions = &places.renditions;
     let mut free = kernel::free_space(renditions)?;
     let mut gone = Vec::new();
     if free >= need {
         return Ok((gone, free));
+    }
+    for entry in fs::read_dir(&places.loops).into_iter().flatten().flatten() {
+        if entry.path() != shown {
+            fs::remove_file(entry.path())?;
+        }
     }
     let mut useless: Vec<_> = ids(renditions).filter(|id| !keep.contains(id)).collect();
     useless

@@ -33,7 +33,10 @@ pub fn blame(error: ffmpeg::Error) -> Failure {
                 () if said("Cannot allocate memory") => Failure::Passing("FFmpeg ran out of memory".into()),
                 // The library has seen it, so it was there a moment ago.
                 () if said("No such file or directory") => Failure::Passing(reason),
-                () => Failure::File(reason),
+                () if said("Format not on whitelist") => {
+                    Failure::File("it is no music: FFmpeg takes it for another kind of file".into())
+                }
+                () => Failure::File(format!("FFmpeg cannot read it: {reason}")),
             }
         }
         E::Signal { signal: libc::SIGKILL } => {

@@ -21,15 +21,17 @@ pub struct Patience {
     /// It is stuck when its position has not changed for this long. On a small machine without
     /// processor credits one step takes a second or two.
     pub stall: Duration,
-    /// The shortest deadline; longer work gets more.
+    /// The shortest deadline.
     pub least: Duration,
+    /// What longer work gets is multiplied by this.
+    pub scale: f32,
     /// Bytes that it may print in all; a run of hours prints under a megabyte.
     pub output: u64,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { stall: Duration::from_secs(30), least: Duration::from_secs(600), output: 64 << 20 }
+        Self { stall: Duration::from_secs(30), least: Duration::from_secs(600), scale: 1.0, output: 64 << 20 }
     }
 }
 
@@ -93,7 +95,7 @@ pub async fn run(
     mut at: impl FnMut(Progress),
 ) -> Result<Notes, Error> {
     let start = Instant::now();
-    let deadline = deadline.max(patience.least);
+    let deadline = deadline.mul_f32(patience.scale).max(patience.least);
     let mut child = start_child(program, args)?;
     let (mut out, mut err) = (child.0.stdout.take(), child.0.stderr.take());
     let (mut out_lines, mut err_lines) = (Lines::default(), Lines::default());

@@ -115,6 +115,9 @@ impl Workshop {
 
     /// Measures, treats and encodes a track into `room`, until it is as loud as it should be.
     async fn sound(&self, track: &Track, room: &Path, gauge: &Gauge) -> Result<Meta, Failure> {
+        if track.size == 0 {
+            return Err(Failure::File("it is empty".into()));
+        }
         let stamp = stamp(&track.path, track.size)?;
         // 4 kB/s is the least that a song takes; on a busy machine a pass runs at a tenth of real
         // time and more.
