@@ -19,6 +19,7 @@ use nonstop::render::State;
 use rig::{corpus, ffmpeg};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Every rendition of a profile begins with the same headers, holds whole cells, and decodes.
 fn is_as_it_should_be(stage: &Stage, shelf: &nonstop::render::Shelf, source: &str) -> Rendition {
@@ -195,7 +196,31 @@ async fn an_hour_long_track_plays() {
     );
     let (settings, _in_use) = settings(scratch.path());
     let mut stage = Stage::start(settings, library(vec![track(Path::new(&long), "hour.ogg")], None)).await;
-    let shelf = stage.until("an hour", |shelf| shelf.complete).await;
+    let shelf = stage.within(Duration::from_secs(900), "an hour", |shelf| shelf.complete).await;
     let rendition = is_as_it_should_be(&stage, &shelf, "hour.ogg");
     assert!(rendition.meta.cells > 3600 * 15 / 8);
+}
+
+#[tokio::test]
+#[ignore = "two and a half hours of music take four minutes of processor time"]
+async fn a_whole_collection_is_within_a_decibel_and_under_the_ceiling() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut files: Vec<_> =
+        std::fs::read_dir(corpus::music()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let (mut settings, _in_use) = settings(scratch.path());
+    settings.parallel = 2.try_into().unwrap();
+    let tracks = files.iter().map(|path| track(path, &name(path))).collect();
+    let mut stage = Stage::start(settings, library(tracks, None)).await;
+    let shelf = stage.within(Duration::from_secs(1800), "all of it", |shelf| shelf.complete).await;
+    for path in &files {
+        if shelf.quarantined.iter().any(|q| q.source == name(path) && q.reason.starts_with("silent")) {
+            continue;
+        }
+        let meta = is_as_it_should_be(&stage, &shelf, &name(path)).meta;
+        println!("{:40} {:?} LUFS {:?} dBTP", meta.source, meta.loudness, meta.true_peak);
+        assert!((meta.loudness.unwrap() + 14.0).abs() <= 0.7 && meta.true_peak.unwrap() <= -0.9, "{meta:?}");
+    }
+    println!("{:#?}", shelf.quarantined);
 }

@@ -63,7 +63,17 @@ impl Stage {
 
     /// Waits for the shelf to be so.
     pub async fn until(&mut self, what: &str, so: impl FnMut(&Arc<Shelf>) -> bool) -> Arc<Shelf> {
-        let found = tokio::time::timeout(Duration::from_secs(90), self.shelf.wait_for(so)).await;
+        self.within(Duration::from_secs(90), what, so).await
+    }
+
+    /// Waits so long for the shelf to be so.
+    pub async fn within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        so: impl FnMut(&Arc<Shelf>) -> bool,
+    ) -> Arc<Shelf> {
+        let found = tokio::time::timeout(patience, self.shelf.wait_for(so)).await;
         let found = found.ok().map(|shelf| Arc::clone(&shelf.expect("the stage runs")));
         found.unwrap_or_else(|| {
             let shelf = self.shelf.borrow();
