@@ -1,11 +1,11 @@
 //! The control socket as a file: one daemon a folder, and nothing of a dead one in the way.
 //!
-//! A lock beside the socket says whether a daemon lives: the kernel lets go of it however the
-//! daemon ends. So two daemons that start at once cannot both win, which looking at the socket
+//! A lock on the folder says whether a daemon lives: the kernel lets go of it however the daemon
+//! ends, and it leaves no file behind. So two daemons that start at once cannot both win, which looking at the socket
 //! alone would allow.
 
 use std::fs::{File, Permissions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
@@ -50,20 +50,12 @@ impl Socket {
             let path = path.to_owned();
             move |source| Error::Io { action, path, source }
         };
-        let lock_path = path.with_extension("lock");
-        let mut lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(fail("open", &lock_path))?;
+        let lock = File::open(folder).map_err(fail("open", folder))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::AlreadyRunning(path)),
-            Err(TryLockError::Error(source)) => return Err(fail("lock", &lock_path)(source)),
+            Err(TryLockError::Error(source)) => return Err(fail("lock", folder)(source)),
         }
-        // For who looks into the file; nothing reads it back, so it need not succeed.
-        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(fail("replace", &path)(e)),
             _ => {}
@@ -123,7 +115,6 @@ mod tests {
         let path = folder.path().join(NAME);
         // What a killed daemon leaves: a socket file that nobody listens on, an unlocked lock.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        File::create(path.with_extension("lock")).unwrap();
         let socket = Socket::bind(folder.path()).unwrap();
         std::os::unix::net::UnixStream::connect(socket.path()).unwrap();
     }
@@ -131,6 +122,6 @@ mod tests {
     #[tokio::test]
     async fn an_error_names_what_was_attempted_on_what() {
         let error = Socket::bind(Path::new("/nonexistent")).unwrap_err();
-        assert!(error.to_string().starts_with("cannot open /nonexistent/control.lock: "), "{error}");
+        assert!(error.to_string().starts_with("cannot open /nonexistent: "), "{error}");
     }
 }

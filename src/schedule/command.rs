@@ -61,8 +61,13 @@ pub enum Refusal {
     #[error("the channel is still starting")]
     Starting,
     /// No track matches.
-    #[error("no track matches {0:?}")]
-    NoSuchTrack(String),
+    #[error("no track matches {asked:?}{}", .nearest.as_ref().map_or_else(String::new, |n| format!("; did you mean {n}?")))]
+    NoSuchTrack {
+        /// What was asked for.
+        asked: String,
+        /// The path that looks most like it.
+        nearest: Option<String>,
+    },
     /// Several match; some of them.
     #[error("{asked:?} could be any of: {}", .matches.join(", "))]
     Ambiguous {
@@ -103,11 +108,25 @@ pub fn find<'a, T>(
     let by_title: Vec<_> = tracks.iter().filter(title).collect();
     let matches = if by_title.is_empty() { tracks.iter().filter(part).collect() } else { by_title };
     match &matches[..] {
-        [] => Err(Refusal::NoSuchTrack(asked.to_owned())),
+        [] => {
+            Err(Refusal::NoSuchTrack { asked: asked.to_owned(), nearest: nearest(&wanted, tracks, &names) })
+        }
         [track] => Ok(track),
         several => Err(Refusal::Ambiguous {
             asked: asked.to_owned(),
             matches: several.iter().take(5).map(|track| names(track).0.to_owned()).collect(),
         }),
     }
+}
+
+/// The path whose file name or title looks most like `wanted`, if any looks like it at all.
+fn nearest<T>(wanted: &str, tracks: &[T], names: impl Fn(&T) -> (&str, &Credits)) -> Option<String> {
+    let likeness = |track: &T| {
+        let (source, credits) = names(track);
+        let file = source.rsplit('/').next().unwrap_or(source).to_lowercase();
+        let title = credits.title.to_lowercase();
+        strsim::jaro_winkler(wanted, &file).max(strsim::jaro_winkler(wanted, &title))
+    };
+    let rated = tracks.iter().map(|track| (likeness(track), track)).filter(|(likeness, _)| *likeness > 0.8);
+    rated.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, track)| names(track).0.to_owned())
 }

@@ -282,7 +282,9 @@ async fn queued_tracks_play_next_in_the_order_in_which_they_were_queued() {
     assert_eq!(second.start, first.end());
     assert!(matches!(queue("019.ogg").await, Ok(Queued::Rendering { .. })));
     assert!(matches!(queue("track").await, Err(Refusal::Ambiguous { .. })));
-    assert!(matches!(queue("nothing like it").await, Err(Refusal::NoSuchTrack(_))));
+    assert!(matches!(queue("nothing like it").await, Err(Refusal::NoSuchTrack { nearest: None, .. })));
+    let typo = Refusal::NoSuchTrack { asked: "trakc 005".into(), nearest: Some("005.ogg".into()) };
+    assert_eq!(queue("trakc 005").await, Err(typo));
     assert_eq!(node.wished.borrow()[0], ContentHash::of(&digest(19)));
     node.shelves.send_replace(world.shelf(20, 20));
     watch_for(Duration::from_secs(1), || {}).await;

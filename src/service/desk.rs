@@ -129,7 +129,7 @@ impl Desk {
 
 fn refusal(refusal: command::Refusal) -> Refusal {
     let hint = match &refusal {
-        command::Refusal::NoSuchTrack(_) => {
+        command::Refusal::NoSuchTrack { .. } => {
             "name its path below the media source, its title, or a part of either"
         }
         command::Refusal::Ambiguous { .. } => "name more of it",

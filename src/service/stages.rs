@@ -58,7 +58,8 @@ impl Stages {
     }
 
     fn spawn(&mut self, name: String, role: Role, work: impl Future<Output = ()> + Send + 'static) {
-        let span = tracing::info_span!("stage", name);
+        // At debug: what an operator reads names the destination or the file anyway.
+        let span = tracing::debug_span!("stage", name);
         let id = self.tasks.spawn(work.instrument(span)).id();
         self.stages.insert(id, Stage { name, role });
     }
