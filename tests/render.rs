@@ -202,7 +202,7 @@ async fn an_hour_long_track_plays() {
 }
 
 #[tokio::test]
-#[ignore = "two and a half hours of music take four minutes of processor time"]
+#[ignore = "two hours of music take four minutes of processor time"]
 async fn a_whole_collection_is_within_a_decibel_and_under_the_ceiling() {
     let scratch = tempfile::tempdir().unwrap();
     let mut files: Vec<_> =
