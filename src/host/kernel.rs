@@ -22,8 +22,15 @@ pub fn forbid_dumps() -> io::Result<()> {
     checked(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, zero, zero, zero, zero) })
 }
 
-/// Sets the soft and the hard limit of a core dump's size to zero, here and in children.
+/// Sets the soft and the hard limit of a core dump's size to zero, here and in children. Where they
+/// are so already (`LimitCORE=0`), a filter of system calls may forbid to set any limit.
 pub fn forbid_cores() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+    // SAFETY: `limit` outlives the call, which only writes it.
+    checked(unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) })?;
+    if (limit.rlim_cur, limit.rlim_max) == (0, 0) {
+        return Ok(());
+    }
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `none` outlives the call, which only reads it.
     checked(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) })

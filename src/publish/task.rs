@@ -5,6 +5,7 @@
 //! failover is asked, so a session that merely goes on wakes nobody.
 
 pub mod net;
+mod probe;
 mod running;
 mod session;
 mod tcp_info;
@@ -12,6 +13,7 @@ pub mod transport;
 pub mod trust;
 
 pub use net::Net;
+pub use probe::probe;
 pub use transport::{Dialer, Link};
 
 use super::failover::{Action, Event, Failover, Rules};

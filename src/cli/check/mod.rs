@@ -2,6 +2,7 @@
 //! way. What it does is what the daemon does, up to the last step before anybody would notice.
 
 mod local;
+mod remote;
 mod report;
 
 use super::args::Places;
@@ -11,14 +12,17 @@ use crate::config::{self, Config, platform};
 use crate::cost::{Prices, Usage, bill};
 use crate::host::Folders;
 use report::{Finding, Mark};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+
+/// A width that no line reaches.
+const WHOLE: usize = 100_000;
 
 /// Prints what it finds, as it finds it. All is looked at, whatever is found.
 pub(super) async fn check(
     places: &Places,
     ffmpeg: Option<PathBuf>,
-    _offline: bool,
+    offline: bool,
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let mut page = Page::new(env);
@@ -42,6 +46,9 @@ pub(super) async fn check(
     let credentials = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     for destination in &config.destinations {
         page.say([local::key(destination, credentials.as_deref())])?;
+        if !offline {
+            page.say(remote::ingests(destination).await)?;
+        }
     }
     page.say(platform::advice(&config).into_iter().map(|advice| Finding::advice("advice", advice)))?;
     page.say([Finding::new(Mark::Note, "cost", cost(&config))])?;
@@ -57,7 +64,9 @@ struct Page {
 
 impl Page {
     fn new(env: Env) -> Self {
-        Self { width: width(), color: colors(&io::stdout(), env), findings: Vec::new() }
+        // Lines in a file or a pipe are for grep, and stay whole.
+        let width = if io::stdout().is_terminal() { width() } else { WHOLE };
+        Self { width, color: colors(&io::stdout(), env), findings: Vec::new() }
     }
 
     fn say(&mut self, findings: impl IntoIterator<Item = Finding>) -> io::Result<()> {
