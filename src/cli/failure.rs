@@ -14,10 +14,10 @@ pub const TABLE: &str = "\
 Exit codes:
    0  done; of `run`: drained in good order
   64  the command line is wrong
-  69  something outside is missing or refuses: FFmpeg, a folder, a key, an
-      ingest, the daemon
+  69  something outside is missing or refuses: FFmpeg, a folder, an ingest,
+      the daemon
   70  nonstop itself failed
-  78  the configuration is wrong; starting again will not help";
+  78  the configuration or a stream key is wrong; starting again will not help";
 
 /// See [`TABLE`]; the numbers are those of `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

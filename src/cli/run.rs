@@ -7,7 +7,13 @@ use crate::host::signals::Signals;
 use crate::host::{Folders, Notifier, harden, kernel, systemd};
 use crate::service::{self, Service, Setup};
 use crate::telemetry::journal;
+use crate::telemetry::limit::LeftOut;
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often it is said that log lines were left out.
+const LEFT_OUT: Duration = Duration::from_secs(60);
 
 /// A bad configuration ends this before anything is touched; nothing secret is read before the
 /// process is hardened.
@@ -18,7 +24,7 @@ pub(super) async fn run(
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let config = config::load(&places.config)?;
-    journal::start(log, env)?;
+    let left_out = journal::start(log, env)?;
     harden::harden().map_err(|error| {
         Failure::new(Exit::Unavailable, format!("the kernel lets this process be dumped: {error}"))
             .hint("the stream key could end up in a core dump, so nonstop does not start")
@@ -37,8 +43,25 @@ pub(super) async fn run(
         watchdog: systemd::watchdog_interval(env),
     };
     // What the log says, it says before the process ends; and a forced end is no failure.
-    Service::load(setup).await?.run(signals).await?;
-    Ok(Exit::Done)
+    tokio::select! {
+        ended = async { Service::load(setup).await?.run(signals).await } => {
+            ended?;
+            Ok(Exit::Done)
+        }
+        never = tell_left_out(left_out) => match never {},
+    }
+}
+
+/// A log with holes says that it has them.
+async fn tell_left_out(left_out: LeftOut) -> Infallible {
+    let mut ticks = tokio::time::interval(LEFT_OUT);
+    loop {
+        ticks.tick().await;
+        let lines = left_out.take();
+        if lines > 0 {
+            tracing::warn!(lines, "log lines were left out, because there were too many of a kind");
+        }
+    }
 }
 
 impl From<service::Error> for Failure {

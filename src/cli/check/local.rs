@@ -180,7 +180,7 @@ pub(super) fn key(destination: &Destination, credentials: Option<&Path>) -> Find
             };
             Finding::tick(subject, place)
         }
-        Err(error) => Finding::cross(subject, Failure::new(Exit::Unavailable, error)),
+        Err(error) => Finding::cross(subject, error),
     }
 }
 
@@ -239,8 +239,11 @@ mod tests {
              primary = \"rtmp://127.0.0.1/live\"\nkey = {{ file = {missing:?} }}\n"
         );
         let config = config::parse(&text).unwrap();
-        for finding in [media(&config, scratch.path()).await.remove(0), key(&config.destinations[0], None)] {
-            assert_eq!(finding.mark, Mark::Cross(Exit::Unavailable));
+        let key = key(&config.destinations[0], None);
+        for (finding, exit) in
+            [(media(&config, scratch.path()).await.remove(0), Exit::Unavailable), (key, Exit::Config)]
+        {
+            assert_eq!(finding.mark, Mark::Cross(exit));
             assert!(finding.message.contains(missing.to_str().unwrap()), "{finding:?}");
         }
     }
