@@ -62,6 +62,9 @@ rtmp {{
   server {{
     listen {address}:{port};
     chunk_size 4096;
+    # A publisher that vanished without a word is noticed, and its name is free again.
+    ping 3s;
+    ping_timeout 3s;
     application live2 {{
       live on;
       wait_key on;
