@@ -3,7 +3,7 @@
 use super::args::Places;
 use super::{Env, Exit, Failure};
 use crate::config;
-use crate::host::signals::Signals;
+use crate::host::signals::{Event, Signals};
 use crate::host::{Folders, Notifier, harden, kernel, systemd};
 use crate::service::{self, Service, Setup};
 use crate::telemetry::journal;
@@ -32,7 +32,7 @@ pub(super) async fn run(
     let folders = Folders::find(&places.given(), env, &config.channel)?;
     folders.create()?;
     // From here on a signal is an orderly end, also of a start that is still under way.
-    let signals = Signals::new().map_err(service::Error::Signals)?;
+    let mut signals = Signals::new().map_err(service::Error::Signals)?;
     let setup = Setup {
         config,
         folders,
@@ -43,12 +43,28 @@ pub(super) async fn run(
         watchdog: systemd::watchdog_interval(env),
     };
     // What the log says, it says before the process ends; and a forced end is no failure.
+    let serve = async {
+        let service = tokio::select! {
+            loaded = Service::load(setup) => loaded?,
+            () = told_to_end(&mut signals) => return Ok(()),
+        };
+        service.run(signals).await.map(drop)
+    };
     tokio::select! {
-        ended = async { Service::load(setup).await?.run(signals).await } => {
+        ended = serve => {
             ended?;
             Ok(Exit::Done)
         }
         never = tell_left_out(left_out) => match never {},
+    }
+}
+
+async fn told_to_end(signals: &mut Signals) {
+    loop {
+        if let Event::Drain(why) | Event::Force(why) = signals.next().await {
+            tracing::info!(reason = why, "ended before it was on air");
+            return;
+        }
     }
 }
 
