@@ -175,6 +175,11 @@ impl Queue {
         self.wanted.iter().chain(self.library.tracks.iter().filter_map(|track| self.heard.get(&track.hash)))
     }
 
+    /// Whether this rendition lies on the shelf.
+    pub fn knows(&self, id: &RenditionId) -> bool {
+        self.known.contains_key(id)
+    }
+
     /// A rendition has been removed from disk.
     pub fn forget(&mut self, id: &RenditionId) {
         if let Some(known) = self.known.remove(id)

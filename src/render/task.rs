@@ -135,7 +135,9 @@ impl Stage {
         mut library: watch::Receiver<Arc<Library>>,
         mut wishes: watch::Receiver<Arc<[ContentHash]>>,
     ) -> std::convert::Infallible {
-        let (mut library_open, mut wishes_open) = (true, true);
+        let mut broken = self.settings.broken.clone();
+        let mut reported: Arc<HashSet<RenditionId>> = Arc::default();
+        let (mut library_open, mut wishes_open, mut broken_open) = (true, true, true);
         self.queue.set_library(Arc::clone(&library.borrow_and_update()));
         self.queue.set_wishes(Arc::clone(&wishes.borrow_and_update()));
         self.publish();
@@ -160,6 +162,11 @@ impl Stage {
                 changed = wishes.changed(), if wishes_open => {
                     wishes_open = changed.is_ok();
                     self.queue.set_wishes(Arc::clone(&wishes.borrow_and_update()));
+                }
+                changed = broken.changed(), if broken_open => {
+                    broken_open = changed.is_ok();
+                    let before = std::mem::replace(&mut reported, Arc::clone(&broken.borrow_and_update()));
+                    self.remove(reported.difference(&before)).await;
                 }
                 Some(ended) = self.jobs.join_next() => self.ended(ended).await,
                 () = until(wake) => {}
@@ -192,6 +199,27 @@ impl Stage {
             }
         }
         None
+    }
+
+    /// Takes broken renditions off the shelf, and off the disk first, so that none is found there
+    /// and taken for a fit one when its track's turn comes.
+    async fn remove(&mut self, broken: impl Iterator<Item = &RenditionId>) {
+        // One that the shelf does not call ready may be in the making; standby has no successor.
+        for id in broken.filter(|id| **id != self.profile.standby()) {
+            if !self.queue.knows(id) {
+                continue;
+            }
+            let folder = self.places.renditions.join(id.as_str());
+            match blocking(move || disk::remove(&folder)).await {
+                Ok(()) => {
+                    tracing::warn!(rendition = %id, "a rendition that cannot be opened is made anew");
+                    self.queue.forget(id);
+                }
+                Err(error) => {
+                    tracing::error!(rendition = %id, %error, "a rendition can be neither opened nor removed");
+                }
+            }
+        }
     }
 
     async fn loop_is_there(&self, picture: &ContentHash) -> bool {

@@ -162,6 +162,7 @@ impl Service {
             config.video.clone(),
             config.audio.clone(),
             used,
+            watch::channel(Arc::default()).1,
         );
         settings.ffmpeg = ffmpeg.unwrap_or(settings.ffmpeg);
         // Rendering the card takes a second or two where it was never rendered before.

@@ -33,7 +33,8 @@ pub fn audio() -> Audio {
 /// Settings without patience: what a test pretends to happen happens soon.
 pub fn settings(cache: &Path) -> (Settings, watch::Sender<Arc<HashSet<RenditionId>>>) {
     let (in_use, uses) = watch::channel(Arc::default());
-    let mut settings = Settings::new(cache.to_owned(), video(), audio(), uses);
+    let broken = watch::channel(Arc::default()).1;
+    let mut settings = Settings::new(cache.to_owned(), video(), audio(), uses, broken);
     settings.pause = Duration::from_millis(20);
     settings.keep_free = 1 << 20;
     (settings, in_use)

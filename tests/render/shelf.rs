@@ -8,6 +8,7 @@ use nonstop::render::task;
 use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 
 fn few() -> Vec<Arc<nonstop::library::Track>> {
     corpus::FEW.iter().map(|item| track(&item.file(), item.name)).collect()
@@ -139,4 +140,37 @@ async fn a_rendition_of_another_profile_is_none_of_this_one() {
     assert_ne!(shelf.profile, other.profile);
     assert_ne!(shelf.standby.meta.id, other.standby.meta.id);
     assert_eq!(shelf.standby.video.header, other.standby.video.header);
+}
+
+#[tokio::test]
+async fn a_rendition_that_cannot_be_opened_is_made_anew_and_standby_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut settings, _in_use) = settings(folder.path());
+    let (broken, reports) = watch::channel(Arc::default());
+    settings.broken = reports;
+    let mut stage = Stage::start(settings, library(few(), None)).await;
+    let shelf = stage.until("all is rendered", |shelf| shelf.complete).await;
+    // Cut in its middle and given its end again: what is looked at before a job does not tell.
+    let file = stage.folder(&shelf.tracks[0]).join("audio.flv");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [&whole[..whole.len() / 2], &whole[whole.len() - 1000..]].concat()).unwrap();
+    let State::Ready { id, .. } = &shelf.tracks[0].state else { panic!("it is ready") };
+    assert!(task::open(&stage.renditions, id).is_err());
+
+    let standby = &shelf.standby.meta.id;
+    broken.send_replace(Arc::new([id.clone(), standby.clone()].into()));
+    stage.until("it is taken back", |shelf| shelf.tracks[0].state == State::Pending).await;
+    let shelf = stage.until("it is rendered anew", |shelf| shelf.complete).await;
+    stage.open(&shelf.tracks[0]);
+    assert_eq!(fs::read(&file).unwrap().len(), whole.len());
+    task::open(&stage.renditions, standby).expect("standby lies there untouched");
+
+    // Another report with the same in it does not take it back once more.
+    let made = fs::metadata(&file).unwrap().modified().unwrap();
+    let State::Ready { id: other, .. } = &shelf.tracks[1].state else { panic!("it is ready") };
+    broken.send_replace(Arc::new([id.clone(), other.clone()].into()));
+    stage.until("the other is taken back", |shelf| shelf.tracks[1].state == State::Pending).await;
+    stage.until("the other is rendered anew", |shelf| shelf.complete).await;
+    assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), made);
+    stage.stop().await;
 }

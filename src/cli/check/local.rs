@@ -138,9 +138,9 @@ fn tell(library: &Library, problems: &[Problem], root: &Path, background: Option
 /// FFmpeg: does it do what a rendition takes? Renders the standby card, in a cache of its own.
 pub(super) async fn encoder(config: &Config, program: Option<PathBuf>, cache: &Path) -> Finding {
     let scratch = Scratch(cache.join(format!(".check-{}", std::process::id())));
-    let (_, in_use) = watch::channel(Arc::default());
+    let (in_use, broken) = (watch::channel(Arc::default()).1, watch::channel(Arc::default()).1);
     let (video, audio) = (config.video.clone(), config.audio.clone());
-    let mut settings = render::task::Settings::new(scratch.0.clone(), video, audio, in_use);
+    let mut settings = render::task::Settings::new(scratch.0.clone(), video, audio, in_use, broken);
     if let Some(program) = program {
         settings.ffmpeg = program;
     }

@@ -69,7 +69,9 @@ async fn all(
     let (library_sender, library) = watch::channel(Arc::new(Library::default()));
     let (_wishes, wished) = watch::channel(Arc::<[ContentHash]>::from([]));
     let (_in_use, in_use) = watch::channel(Arc::new(there(cache)));
-    let mut settings = render::task::Settings::new(cache.to_owned(), config.video, config.audio, in_use);
+    let broken = watch::channel(Arc::default()).1;
+    let mut settings =
+        render::task::Settings::new(cache.to_owned(), config.video, config.audio, in_use, broken);
     settings.parallel = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     if let Some(program) = ffmpeg {
         settings.ffmpeg = program;

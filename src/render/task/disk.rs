@@ -81,10 +81,8 @@ impl Work {
     /// A new, empty folder in it.
     pub fn room(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
-        match fs::remove_dir_all(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => fs::create_dir(&path)?,
-        }
+        remove(&path)?;
+        fs::create_dir(&path)?;
         Ok(path)
     }
 }
@@ -241,6 +239,14 @@ pub fn shelve(folder: &Path, meta: &Meta, renditions: &Path) -> io::Result<()> {
         other => other?,
     }
     sync(renditions)
+}
+
+/// Removes a folder; that it is gone already is as well.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Replaces a file so that it is either the old or the new one, whatever happens.

@@ -31,6 +31,9 @@ pub struct Settings {
     pub keep_free: u64,
     /// Renditions that are on air, or will be soon: they are not removed.
     pub in_use: watch::Receiver<Arc<HashSet<RenditionId>>>,
+    /// Renditions that could not be opened although the shelf calls them ready: each that comes
+    /// into the set is removed and rendered anew. One that breaks again must have left it between.
+    pub broken: watch::Receiver<Arc<HashSet<RenditionId>>>,
 }
 
 impl Settings {
@@ -40,6 +43,7 @@ impl Settings {
         video: Video,
         audio: Audio,
         in_use: watch::Receiver<Arc<HashSet<RenditionId>>>,
+        broken: watch::Receiver<Arc<HashSet<RenditionId>>>,
     ) -> Self {
         Self {
             cache,
@@ -51,6 +55,7 @@ impl Settings {
             pause: Duration::from_secs(30),
             keep_free: 512 << 20,
             in_use,
+            broken,
         }
     }
 }
