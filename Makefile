@@ -29,6 +29,7 @@ bench: setup ## nonstop beside FFmpeg, in one run: CPU, memory, time to air
 	cargo bench --bench side_by_side
 
 soak: setup ## the whole-daemon tests, longer and with many seeds (about an hour)
+	SIMULATION_SEEDS=3000 cargo test --release --test simulation
 	NONSTOP_SOAK=1 cargo test --test on_air
 
 fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo-fuzz, nightly Rust)

@@ -11,8 +11,8 @@
 //! With `redundancy = "failover"` one ingest is *preferred*: primary, or while primary's session is
 //! renewed, backup. Then four rules do all there is to do:
 //!
-//! 1. While the preferred ingest is not live, it is tried: at once if nothing else is live, else as
-//!    a probe, with the slower backoff.
+//! 1. While the preferred ingest is not live, it is tried: at once if nothing else is live, or what
+//!    is live has come halfway to losing media; else as a probe, with the slower backoff.
 //! 2. The other is tried only while nothing is live, and not while a younger attempt than
 //!    [`Rules::patience`] is under way. So two dead ingests are tried in turn, each with its own
 //!    backoff, and an attempt that hangs holds up the other only so long.
@@ -54,7 +54,7 @@ pub enum Event {
     Tick,
     /// The ingest accepted the publish; its session waits for [`Action::Start`].
     Ready(Role),
-    /// All media before this instant was acknowledged by the ingest's peer.
+    /// All media before this instant was acknowledged, and read as far as one can tell.
     Progress(Role, MediaTime),
     /// The session, or the attempt to open one, is over against our will.
     Failed(Role),
@@ -77,7 +77,7 @@ pub enum Action {
     /// Send from the last keyframe at or before this instant.
     Start(Role, MediaTime),
     /// Send everything before this instant (which may be to come, or past), then end in order.
-    /// Answered by `Ended` or `Failed`.
+    /// Told twice, the earlier counts. Answered by `Ended` or `Failed`.
     Close(Role, MediaTime),
     /// Drop the session now: it is not needed. Not answered.
     Abort(Role),
@@ -120,10 +120,11 @@ impl Failover {
     pub fn on(&mut self, event: Event, now: MediaTime) -> Vec<Action> {
         self.now = self.now.max(now);
         let mut actions = Vec::new();
+        let first = self.draining.is_none();
         self.take(event, &mut actions);
         self.expire(&mut actions);
         if self.draining.is_some() {
-            self.drain(&mut actions);
+            self.drain(first, &mut actions);
         } else {
             self.forbid(&mut actions);
             self.renew(&mut actions);
@@ -189,7 +190,7 @@ impl Failover {
             return;
         };
         ingest.state = State::Live { base: from, moving: None };
-        ingest.resume.get_or_insert(from);
+        ingest.resume = ingest.resume.max(Some(from));
         ingest.opened = now;
         if self.rules.redundancy == Redundancy::Failover && !other_live {
             self.failovers += u64::from(self.carrier == Some(role.other()));
@@ -206,9 +207,9 @@ impl Failover {
     }
 
     fn failed(&mut self, role: Role) {
-        let (now, stable) = (self.now, self.rules.stable);
+        let (now, settle, stable) = (self.now, self.rules.settle, self.rules.stable);
         if let Some(ingest) = self.ingest_mut(role) {
-            ingest.failed(stable, now);
+            ingest.failed(settle, stable, now);
         }
         self.forget_renewal(role);
     }
@@ -228,7 +229,7 @@ impl Failover {
         }
     }
 
-    fn drain(&mut self, actions: &mut Vec<Action>) {
+    fn drain(&mut self, first: bool, actions: &mut Vec<Action>) {
         let until = self.draining.unwrap_or(self.now);
         for ingest in &mut self.ingests {
             match &mut ingest.state {
@@ -240,7 +241,13 @@ impl Failover {
                     ingest.closes(until);
                     actions.push(Action::Close(ingest.role, self.now));
                 }
-                State::Closing { until: closing } if until > self.now => *closing = until.min(*closing),
+                State::Closing { until: closing } if until > self.now => {
+                    *closing = until.min(*closing);
+                    if first {
+                        // It may have been told to go on until some later instant.
+                        actions.push(Action::Close(ingest.role, self.now));
+                    }
+                }
                 State::Live { .. } | State::Closing { .. } => {
                     ingest.state = State::Idle;
                     actions.push(Action::Abort(ingest.role));
@@ -309,8 +316,11 @@ impl Failover {
         if self.rules.redundancy == Redundancy::Both {
             return Some(ingest.retry_at(&self.rules.retry));
         }
-        if self.is_live(other) {
+        if self.is_live(other) && !self.is_late(other) {
             return (ingest.role == self.preferred()).then(|| ingest.probe_at(&self.rules.probe));
+        }
+        if self.is_live(other) && ingest.role != self.preferred() {
+            return None;
         }
         let held = match self.ingest(other).map(|other| &other.state) {
             Some(State::Opening { since }) => since.plus(self.rules.patience),

@@ -18,10 +18,12 @@ pub const NOTICED: Duration = Duration::from_secs(3);
 /// How long acknowledgements may stand still. They are looked at once a burst, so the last one that
 /// was seen may be an interval old, and what is outstanding may have been written an interval later.
 pub const STALL: Duration = NOTICED.saturating_sub(pace::INTERVAL.saturating_mul(2));
-/// How much further behind the programme a session may fall than it has been before it is given up:
-/// a session that loses this much cannot carry the stream, while one that is late and catches up can.
-/// Below the 10 s after which media is not worth sending, so that another ingest can still have it all.
+/// How far behind the programme a session may fall. Well below the 10 s after which media is not
+/// worth sending, so that the next ingest can still have it all.
 pub const BEHIND: Duration = Duration::from_secs(5);
+/// A session that starts further behind than that and catches up is good; but not one that falls
+/// this much further back again.
+pub const SLACK: Duration = Duration::from_secs(2);
 /// Bursts that may be outstanding. Stalled or behind comes long before.
 const MARKS: usize = 64;
 
@@ -41,6 +43,12 @@ pub enum Fault {
 pub struct Ledger {
     /// Bytes written in all, and media before this is in them; oldest first.
     marks: VecDeque<(u64, MediaTime)>,
+    /// Marks that were acknowledged, but so lately that the peer's application may not have read
+    /// up to them.
+    recent: VecDeque<(u64, MediaTime)>,
+    /// How many acknowledged bytes the peer's application may not have read.
+    unread: u64,
+    sure: MediaTime,
     written: u64,
     acked: u64,
     through: MediaTime,
@@ -52,10 +60,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// For a session whose media starts at `base`, and whose socket has taken `bytes` before.
-    pub fn new(base: MediaTime, bytes: u64, now: MediaTime) -> Self {
+    /// For a session whose media starts at `base`, and whose socket has taken `bytes` before. Of
+    /// what its peer acknowledges the last `unread` bytes are not [sure](Self::sure).
+    pub fn new(base: MediaTime, bytes: u64, unread: u64, now: MediaTime) -> Self {
         Self {
             marks: VecDeque::new(),
+            recent: VecDeque::new(),
+            unread,
+            sure: base,
             written: bytes,
             acked: 0,
             through: base,
@@ -93,8 +105,15 @@ impl Ledger {
             (self.acked, self.moved) = (bytes, now);
         }
         let whole = self.marks.partition_point(|(written, _)| *written <= bytes);
-        for (_, through) in self.marks.drain(..whole) {
-            self.through = self.through.max(through);
+        for mark in self.marks.drain(..whole) {
+            self.through = self.through.max(mark.1);
+            self.recent.push_back(mark);
+        }
+        // One mark per burst, so at 100 kbps and 128 KiB there are some forty.
+        let read = self.recent.partition_point(|(written, _)| *written + self.unread <= bytes);
+        let kept = self.recent.len().saturating_sub(MARKS);
+        for (_, through) in self.recent.drain(..read.max(kept)).take(read) {
+            self.sure = self.sure.max(through);
         }
         self.least = self.least.min(self.lag(now));
     }
@@ -102,6 +121,12 @@ impl Ledger {
     /// The peer has all media before this.
     pub const fn through(&self) -> MediaTime {
         self.through
+    }
+
+    /// The peer's application has all media before this, unless it reads less than what its kernel
+    /// buffers.
+    pub const fn sure(&self) -> MediaTime {
+        self.sure
     }
 
     /// Whether the peer has acknowledged all that was written.
@@ -120,7 +145,7 @@ impl Ledger {
         if !self.settled() && still >= STALL {
             return Err(Fault::Stalled(still));
         }
-        if !self.settled() && lag > self.least + BEHIND {
+        if !self.settled() && lag > BEHIND && lag > self.least + SLACK {
             return Err(Fault::Behind(lag));
         }
         Ok(())
@@ -138,7 +163,7 @@ mod tests {
 
     #[test]
     fn media_counts_once_all_its_bytes_are_acknowledged() {
-        let mut ledger = Ledger::new(t(0), 3_000, t(0));
+        let mut ledger = Ledger::new(t(0), 3_000, 1_000, t(0));
         ledger.wrote(4_000, t(0));
         ledger.mark(t(750));
         ledger.wrote(5_000, t(250));
@@ -150,12 +175,13 @@ mod tests {
             assert_eq!(ledger.through(), through, "{bytes} bytes");
         }
         assert!(ledger.settled());
+        assert_eq!(ledger.sure(), t(750), "the last 1000 bytes may lie in the peer's kernel");
     }
 
     #[test]
     fn a_black_hole_is_noticed_within_three_seconds_of_its_beginning() {
         // The line dies right after a burst was acknowledged, which is seen one interval later.
-        let mut ledger = Ledger::new(t(0), 0, t(0));
+        let mut ledger = Ledger::new(t(0), 0, 0, t(0));
         let dies = t(10);
         let mut now = t(0);
         let mut bytes = 0;
@@ -171,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_session_with_nothing_outstanding_is_not_stalled_however_long() {
-        let mut ledger = Ledger::new(t(0), 0, t(0));
+        let mut ledger = Ledger::new(t(0), 0, 0, t(0));
         ledger.wrote(1_000, t(0));
         ledger.acked(1_000, t(100));
         assert_eq!(ledger.verdict(t(3_600_000)), Ok(()));
@@ -182,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_slow_line_is_given_up_before_media_gets_too_old() {
-        let mut ledger = Ledger::new(t(0), 0, t(0));
+        let mut ledger = Ledger::new(t(0), 0, 0, t(0));
         let mut now = t(0);
         for burst in 1.. {
             ledger.wrote(burst * 1_000, now);
@@ -200,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_session_that_starts_late_and_catches_up_is_good() {
-        let mut ledger = Ledger::new(t(0), 0, t(14_000));
+        let mut ledger = Ledger::new(t(0), 0, 0, t(14_000));
         for burst in 1..60 {
             let now = t(14_000 + burst * 250);
             ledger.wrote(burst * 1_000, now);
@@ -213,9 +239,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_counts_as_delivered_never_goes_back_and_never_runs_ahead(
-            steps in prop::collection::vec((0u64..5_000, 0u64..6_000, 0u64..400), 1..200),
+            steps in prop::collection::vec((0u64..5_000, 0u64..6_000, 0u64..400), 1..200), unread in 0u64..20_000,
         ) {
-            let mut ledger = Ledger::new(t(0), 0, t(0));
+            let mut ledger = Ledger::new(t(0), 0, unread, t(0));
             let (mut written, mut acked, mut now) = (0, 0, 0);
             let mut marks = vec![(0, t(0))];
             for (i, (write, ack, pause)) in steps.into_iter().enumerate() {
@@ -230,7 +256,9 @@ mod tests {
                 let most = marks.iter().filter(|(bytes, _)| *bytes <= acked).map(|(_, through)| *through).max();
                 prop_assert!(ledger.through() >= before);
                 prop_assert!(Some(ledger.through()) <= most);
-                prop_assert!(ledger.marks.len() <= MARKS);
+                let read = marks.iter().filter(|(bytes, _)| *bytes + unread <= acked.max(unread));
+                prop_assert!(Some(ledger.sure()) <= read.map(|(_, through)| *through).max());
+                prop_assert!(ledger.marks.len() <= MARKS && ledger.recent.len() <= MARKS);
             }
         }
     }

@@ -77,7 +77,10 @@ pub async fn run<D: Dialer>(
         machine: Failover::new(rules, targets.len() > 1, seed.finish()),
         reader: reader.clone(),
         clock: clock.clone(),
-        sessions: Sessions::new(targets, Source { info: metadata, reader, clock, dialer }),
+        sessions: Sessions::new(
+            targets,
+            Source { info: metadata, unread: rules.unread, reader, clock, dialer },
+        ),
         status,
         refresh: now,
     };
@@ -122,10 +125,10 @@ impl<D: Dialer> Task<D> {
                     tracing::info!(destination = self.name, ingest = %role, "the session ended in order");
                     Event::Ended(role, through)
                 }
-                Told::Failed { role, through, reason, lasting } => {
+                Told::Failed { role, sure, reason, lasting } => {
                     self.failed(role, &reason, lasting);
-                    if let Some(through) = through {
-                        self.tell(Event::Progress(role, through));
+                    if let Some(sure) = sure {
+                        self.tell(Event::Progress(role, sure));
                     }
                     Event::Failed(role)
                 }

@@ -30,6 +30,9 @@ pub(super) struct Ingest {
     /// All media before this was delivered here for certain, or may be taken as such.
     pub(super) resume: Option<MediaTime>,
     ended: MediaTime,
+    /// Failures since it last carried the stream: what a retry waits by.
+    attempts: u32,
+    /// Failures since it was last stable: what a probe waits by, so that flapping is damped.
     failures: u32,
     /// Drawn at each failure, so that a delay can be worked out more than once.
     roll: u64,
@@ -44,6 +47,7 @@ impl Ingest {
             opened: MediaTime::default(),
             resume: None,
             ended: MediaTime::default(),
+            attempts: 0,
             failures: 0,
             roll: seed ^ role as u64,
         }
@@ -58,12 +62,14 @@ impl Ingest {
         }
     }
 
-    /// A session that had been moving for `stable` makes all that was before it forgotten.
-    pub(super) fn failed(&mut self, stable: Duration, now: MediaTime) {
-        if matches!(self.state, State::Live { moving: Some(moving), .. } if moving.plus(stable) <= now) {
-            self.failures = 0;
-        }
-        self.failures = self.failures.saturating_add(1);
+    /// A session that had been moving for `settle` was good: the next attempt may follow at once. One
+    /// that had been moving for `stable` makes all that was before it forgotten.
+    pub(super) fn failed(&mut self, settle: Duration, stable: Duration, now: MediaTime) {
+        let moved =
+            |span| matches!(self.state, State::Live { moving: Some(moving), .. } if moving.plus(span) <= now);
+        let (settled, stable) = (moved(settle), moved(stable));
+        self.attempts = if settled { 1 } else { self.attempts.saturating_add(1) };
+        self.failures = if stable { 1 } else { self.failures.saturating_add(1) };
         self.roll = splitmix(self.roll);
         self.state = State::Idle;
         self.ended = now;
@@ -71,7 +77,7 @@ impl Ingest {
 
     /// What is closed at will was in order, so its earlier failures are forgotten.
     pub(super) fn closes(&mut self, until: MediaTime) {
-        self.failures = 0;
+        (self.attempts, self.failures) = (0, 0);
         self.state = State::Closing { until };
     }
 
@@ -90,9 +96,9 @@ impl Ingest {
     /// last attempt, so that one that hung until its deadline is not waited for twice; only the
     /// shortest delay is kept after its end in any case.
     pub(super) fn retry_at(&self, backoff: &Backoff) -> MediaTime {
-        let from_start = self.opened.plus(backoff.delay(self.failures, self.roll));
-        let from_end = self.ended.plus(backoff.delay(self.failures.min(1), self.roll));
-        if self.failures == 0 { self.ended } else { from_start.max(from_end) }
+        let from_start = self.opened.plus(backoff.delay(self.attempts, self.roll));
+        let from_end = self.ended.plus(backoff.delay(self.attempts.min(1), self.roll));
+        if self.attempts == 0 { self.ended } else { from_start.max(from_end) }
     }
 
     /// When to try it while the other one carries the stream.

@@ -156,6 +156,9 @@ impl Model {
                 self.sessions[role as usize] = Session::Live { since: from };
             }
             Action::Close(role, at) => {
+                if let (Session::Closing { .. }, Event::Drain(_)) = (self.sessions[role as usize], event) {
+                    return Ok(());
+                }
                 let Session::Live { since } = self.sessions[role as usize] else {
                     return Err(TestCaseError::fail(format!("{role} is closed, and was not live")));
                 };

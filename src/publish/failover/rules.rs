@@ -21,7 +21,9 @@ pub struct Rules {
     pub settle: Duration,
     /// How long it must have moved for its earlier failures to be forgotten.
     pub stable: Duration,
-    /// How much of what was acknowledged is sent again to the next ingest.
+    /// How many acknowledged bytes the peer's application may not have read.
+    pub unread: u64,
+    /// How much of what was delivered beyond that is sent again to the next ingest.
     pub margin: Duration,
     /// Media older than this is not sent any more.
     pub skip: Duration,
@@ -54,8 +56,9 @@ impl Rules {
             settle: Duration::from_secs(5),
             stable: Duration::from_secs(300),
             // Acknowledged bytes lie in the peer's kernel, and a reset may beat its application to
-            // them. An application that is alive reads within milliseconds; a second is generous.
-            // The keyframe before it adds up to another GOP.
+            // them: this many, if the application stands still (Linux's `tcp_rmem` grows beyond its
+            // default only for one that reads), and some more time for one that is merely busy.
+            unread: 128 << 10,
             margin: Duration::from_secs(1),
             skip: Duration::from_secs(10),
             finish: Duration::from_secs(3),

@@ -1,5 +1,7 @@
 //! Scenarios: what the table of faults in the design promises, step by step.
 
+mod endings;
+
 use super::*;
 use crate::publish::backoff::Backoff;
 use crate::publish::status::IngestState;
@@ -119,8 +121,9 @@ fn a_primary_that_fails_before_it_settled_leaves_backup_as_it_is_and_waits_longe
             (12_000, Tick, &[Action::Open(Primary)]),
             (12_100, Ready(Primary), &[Action::Start(Primary, t(9_600))]),
             (12_300, Progress(Primary, t(12_600)), &[]),
+            (16_000, Progress(Backup, t(16_500)), &[]),
             (16_000, Failed(Primary), &[]),
-            (19_999, Tick, &[]),
+            (19_999, Progress(Backup, t(20_500)), &[]),
             (20_000, Tick, &[Action::Open(Primary)]),
             (20_010, Failed(Primary), &[]),
         ],
@@ -135,7 +138,8 @@ fn a_flapping_primary_is_damped_and_a_stable_one_is_forgiven() {
     let mut waits = Vec::new();
     for _ in 0..9 {
         let due = machine.deadline().unwrap();
-        assert_eq!(machine.on(Tick, due), [Action::Open(Primary)]);
+        machine.on(Progress(Backup, due), due);
+        assert_eq!(machine.state(Primary), IngestState::Connecting);
         assert_eq!(machine.on(Failed(Primary), due).len(), 0);
         waits.push(machine.deadline().unwrap().since(due).as_secs());
     }
@@ -149,9 +153,25 @@ fn a_flapping_primary_is_damped_and_a_stable_one_is_forgiven() {
     assert_eq!(machine.on(Tick, settled), [Action::Close(Backup, settled)]);
     machine.on(Ended(Backup, settled), settled);
     let stable = due.plus(Duration::from_secs(300));
+    machine.on(Progress(Primary, stable), stable);
     assert_eq!(machine.on(Failed(Primary), stable), [Action::Open(Backup)]);
     machine.on(Ready(Backup), stable);
     assert_eq!(machine.deadline(), Some(stable.plus(Duration::from_secs(2))), "as after a first failure");
+}
+
+#[test]
+fn primary_is_probed_sooner_when_backup_is_about_to_lose_media() {
+    let mut machine = on_backup();
+    run(
+        &mut machine,
+        &[
+            (12_000, Tick, &[Action::Open(Primary)]),
+            (12_010, Failed(Primary), &[]),
+            (14_000, Progress(Backup, t(10_000)), &[]),
+            // It would be 4 s after the failure, but now half of the 10 s are gone.
+            (14_700, Tick, &[Action::Open(Primary)]),
+        ],
+    );
 }
 
 #[test]
@@ -235,134 +255,6 @@ fn both_carry_the_stream_each_on_its_own() {
         ],
     );
     assert_eq!(machine.failovers(), 0);
-}
-
-fn short_lived(redundancy: Redundancy, backup: bool) -> Failover {
-    let renewal = Renewal::new(Duration::from_secs(60), Duration::from_secs(120)).unwrap();
-    let mut machine = Failover::new(Rules { renewal, ..rules(redundancy) }, backup, 1);
-    machine.on(Tick, t(0));
-    for role in [Primary, Backup] {
-        machine.on(Ready(role), t(0));
-        machine.on(Progress(role, t(500)), t(0));
-    }
-    machine
-}
-
-#[test]
-fn a_session_is_renewed_through_the_other_ingest_at_an_entry_boundary() {
-    let mut machine = short_lived(Redundancy::Failover, true);
-    assert_eq!(machine.deadline(), Some(t(60_000)));
-    run(
-        &mut machine,
-        &[
-            (60_000, Progress(Primary, t(60_500)), &[Action::FindBoundary(t(70_000))]),
-            (60_000, Boundary(t(80_000)), &[]),
-            (70_000, Tick, &[Action::Open(Backup)]),
-            (70_100, Progress(Primary, t(70_500)), &[]),
-            (70_100, Ready(Backup), &[Action::Start(Backup, t(69_500))]),
-            (70_200, Progress(Backup, t(70_900)), &[]),
-            (75_200, Tick, &[Action::Close(Primary, t(80_000))]),
-            (80_100, Ended(Primary, t(80_000)), &[Action::Open(Primary)]),
-            (80_200, Ready(Primary), &[Action::Start(Primary, t(80_000))]),
-            (80_300, Progress(Primary, t(80_900)), &[]),
-            (85_300, Tick, &[Action::Close(Backup, t(85_300))]),
-        ],
-    );
-}
-
-#[test]
-fn a_session_that_cannot_be_handed_over_is_renewed_alone_in_time() {
-    let mut machine = short_lived(Redundancy::Failover, true);
-    machine.on(Tick, t(60_000));
-    machine.on(Boundary(t(80_000)), t(60_000));
-    let mut now = t(60_000);
-    while now < t(120_000) {
-        now = machine.deadline().unwrap();
-        for action in machine.on(Tick, now) {
-            match action {
-                Action::Open(Backup) => assert_eq!(machine.on(Failed(Backup), now), []),
-                action => assert_eq!((action, now), (Action::Close(Primary, t(120_000)), t(120_000))),
-            }
-        }
-    }
-    assert_eq!(machine.state(Primary), IngestState::Draining);
-}
-
-#[test]
-fn a_single_ingest_is_renewed_at_the_boundary_and_resumes_there() {
-    let mut machine = short_lived(Redundancy::Failover, false);
-    run(
-        &mut machine,
-        &[
-            (60_000, Tick, &[Action::FindBoundary(t(70_000))]),
-            (60_000, Boundary(t(80_000)), &[]),
-            (70_000, Tick, &[Action::Close(Primary, t(80_000))]),
-            (79_500, Ended(Primary, t(80_000)), &[Action::Open(Primary)]),
-            (79_600, Ready(Primary), &[Action::Start(Primary, t(80_000))]),
-        ],
-    );
-}
-
-#[test]
-fn of_two_that_always_run_one_is_renewed_at_a_time() {
-    let mut machine = short_lived(Redundancy::Both, true);
-    run(
-        &mut machine,
-        &[
-            (60_000, Tick, &[Action::FindBoundary(t(70_000))]),
-            (60_000, Boundary(t(75_000)), &[]),
-            (65_000, Tick, &[Action::Close(Primary, t(75_000))]),
-            (75_100, Ended(Primary, t(75_000)), &[Action::FindBoundary(t(85_100)), Action::Open(Primary)]),
-            (75_100, Boundary(t(90_000)), &[]),
-            (75_200, Ready(Primary), &[Action::Start(Primary, t(75_000))]),
-            (80_000, Progress(Primary, t(80_500)), &[]),
-            (80_000, Tick, &[]),
-            (84_999, Tick, &[]),
-            (85_000, Tick, &[Action::Close(Backup, t(90_000))]),
-        ],
-    );
-}
-
-#[test]
-fn a_boundary_beyond_the_limit_does_not_count() {
-    let mut machine = short_lived(Redundancy::Failover, false);
-    run(
-        &mut machine,
-        &[
-            (60_000, Tick, &[Action::FindBoundary(t(70_000))]),
-            (60_000, Boundary(t(7_000_000)), &[]),
-            (110_000, Tick, &[Action::Close(Primary, t(120_000))]),
-        ],
-    );
-}
-
-#[test]
-fn a_drain_ends_sessions_in_order_and_attempts_at_once_and_starts_nothing() {
-    let mut machine = on_backup();
-    machine.on(Tick, t(12_000));
-    run(
-        &mut machine,
-        &[
-            (12_500, Drain(t(15_000)), &[Action::Abort(Primary), Action::Close(Backup, t(12_500))]),
-            (12_600, Tick, &[]),
-            (12_700, Ended(Backup, t(13_000)), &[]),
-        ],
-    );
-    assert!(machine.drained());
-    assert_eq!(machine.deadline(), None);
-}
-
-#[test]
-fn a_drain_that_does_not_end_is_forced() {
-    let mut machine = on_primary();
-    run(
-        &mut machine,
-        &[
-            (12_500, Drain(t(15_000)), &[Action::Close(Primary, t(12_500))]),
-            (15_000, Tick, &[Action::Expire(Primary)]),
-        ],
-    );
-    assert!(machine.drained());
 }
 
 #[test]

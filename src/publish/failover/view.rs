@@ -43,6 +43,12 @@ impl Failover {
         self.moving(role).is_some_and(|moving| moving.plus(self.rules.settle) <= self.now)
     }
 
+    /// Whether what it has delivered lies so far back that media will soon be too old to send.
+    pub(super) fn is_late(&self, role: Role) -> bool {
+        let late = self.now.minus(self.rules.skip / 2);
+        self.ingest(role).is_some_and(|ingest| ingest.resume.is_some_and(|resume| resume < late))
+    }
+
     pub(super) fn is_live(&self, role: Role) -> bool {
         self.ingest(role).is_some_and(|ingest| matches!(ingest.state, State::Live { .. }))
     }

@@ -26,8 +26,8 @@ pub(super) enum Told {
     /// It failed.
     Failed {
         role: Role,
-        /// All media before this was acknowledged.
-        through: Option<MediaTime>,
+        /// All media before this was delivered for certain.
+        sure: Option<MediaTime>,
         reason: String,
         /// Whether trying again will hardly help.
         lasting: bool,
@@ -72,7 +72,7 @@ impl<D: Dialer> Sessions<D> {
     }
 
     pub(super) fn close(&self, role: Role, at: MediaTime) {
-        self.order(role, |orders| orders.end = Some(at));
+        self.order(role, |orders| orders.end = Some(orders.end.map_or(at, |end| end.min(at))));
     }
 
     fn order(&self, role: Role, change: impl FnOnce(&mut Orders)) {
@@ -103,9 +103,13 @@ impl<D: Dialer> Sessions<D> {
         self.running.iter().flatten().any(|running| running.orders.borrow().start.is_some())
     }
 
-    /// How far each has delivered.
+    /// How far each has delivered for certain.
     pub(super) fn progress(&self) -> Vec<(Role, MediaTime)> {
-        ROLES.into_iter().filter_map(|role| Some((role, self.through(role)?))).collect()
+        ROLES.into_iter().filter_map(|role| Some((role, self.sure(role)?))).collect()
+    }
+
+    fn sure(&self, role: Role) -> Option<MediaTime> {
+        self.running[role as usize].as_ref()?.gauge.sure()
     }
 
     /// All media before this was acknowledged on the session that is open there.
@@ -146,16 +150,16 @@ impl<D: Dialer> Sessions<D> {
             self.running[*role as usize].as_ref().is_some_and(|running| running.task.id() == id)
         };
         let Some(role) = ROLES.into_iter().find(is) else { return Told::Nothing };
-        let through = self.through(role);
+        let sure = self.sure(role);
         self.forget(role);
         match result {
             Ok(Ok(through)) => Told::Ended(role, through),
             Ok(Err(error)) => {
-                Told::Failed { role, through, reason: error.to_string(), lasting: !error.retryable() }
+                Told::Failed { role, sure, reason: error.to_string(), lasting: !error.retryable() }
             }
             // A panic was printed by its hook. It is a bug, but the stream goes on.
             Err(_) => {
-                Told::Failed { role, through, reason: "the session stopped by a bug".into(), lasting: false }
+                Told::Failed { role, sure, reason: "the session stopped by a bug".into(), lasting: false }
             }
         }
     }

@@ -94,6 +94,7 @@ pub(super) enum Report {
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     through: AtomicU64,
+    sure: AtomicU64,
     sent: AtomicU64,
 }
 
@@ -101,6 +102,11 @@ impl Gauge {
     /// All media before this was acknowledged; `None` before any was.
     pub(super) fn through(&self) -> Option<MediaTime> {
         Some(self.through.load(Ordering::Relaxed)).filter(|at| *at > 0).map(MediaTime::from_samples)
+    }
+
+    /// All media before this was delivered for certain; `None` before any was acknowledged.
+    pub(super) fn sure(&self) -> Option<MediaTime> {
+        Some(self.sure.load(Ordering::Relaxed)).filter(|at| *at > 0).map(MediaTime::from_samples)
     }
 
     /// Bytes handed to the kernel.
@@ -113,6 +119,7 @@ impl Gauge {
 #[derive(Clone)]
 pub(super) struct Source<D> {
     pub(super) info: StreamInfo,
+    pub(super) unread: u64,
     pub(super) reader: Reader,
     pub(super) clock: Clock,
     pub(super) dialer: D,
@@ -151,7 +158,7 @@ pub(super) async fn run<D: Dialer>(
 /// Sends from the keyframe at or before `from` until the order to end; gives how far that was.
 async fn carry<D: Dialer>(
     pipe: &mut Pipe<D::Link>,
-    Source { info, mut reader, clock, dialer: _ }: Source<D>,
+    Source { info, unread, mut reader, clock, dialer: _ }: Source<D>,
     from: MediaTime,
     mut orders: watch::Receiver<Orders>,
     reports: mpsc::Sender<Report>,
@@ -162,7 +169,7 @@ async fn carry<D: Dialer>(
     let headers = reader.headers();
     pipe.client.metadata(&info);
     pipe.client.headers(&headers.audio, &headers.video, 0);
-    let mut ledger = Ledger::new(base, pipe.link.written(), clock.now());
+    let mut ledger = Ledger::new(base, pipe.link.written(), unread, clock.now());
     let mut pace = Pace::default();
     let (mut moving, mut readable, mut unmarked) = (false, true, false);
     loop {
@@ -172,6 +179,7 @@ async fn carry<D: Dialer>(
         gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
         if ledger.through() > base {
             gauge.through.store(ledger.through().samples(), Ordering::Relaxed);
+            gauge.sure.store(ledger.sure().samples(), Ordering::Relaxed);
             if !std::mem::replace(&mut moving, true) {
                 let _ = reports.send(Report::Moving).await;
             }

@@ -1,0 +1,192 @@
+//! Publishing through all weathers, in virtual time: two ingests that reset, stall, refuse, freeze,
+//! slow down and come back, as a seed has it, and laws that hold for every seed.
+//!
+//! `SIMULATION_SEEDS=5000 cargo test --release --test simulation` runs more of them (`make soak`
+//! does), and `SIMULATION_SEED=17` just that one, with the log.
+
+#[path = "simulation/ingest.rs"]
+mod ingest;
+#[path = "simulation/laws.rs"]
+mod laws;
+#[path = "simulation/net.rs"]
+mod net;
+#[path = "simulation/programme.rs"]
+mod programme;
+#[path = "simulation/weather.rs"]
+mod weather;
+
+use laws::Story;
+use net::{Net, Phone};
+use nonstop::config::{Destination, KeySource, Redundancy, Secret};
+use nonstop::host::Clock;
+use nonstop::publish::backoff::Backoff;
+use nonstop::publish::failover::{Renewal, Rules};
+use nonstop::publish::rtmp::StreamInfo;
+use nonstop::publish::task::{self, Publisher};
+use nonstop::publish::{DestinationStatus, Role};
+use programme::reference;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use weather::Climate;
+
+/// Seeds of each climate in a normal test run.
+const SEEDS: u64 = 10;
+
+const KEY: &str = "abcd-efgh-ijkl-mnop";
+
+#[test]
+fn nothing_is_lost_while_backup_is_well() {
+    for_each_seed(Climate::BackupWell, |story| {
+        story.sessions_are_well_formed();
+        story.nothing_is_missing();
+        story.failover_is_fast();
+        story.primary_is_taken_back();
+        story.no_session_is_too_fast();
+        story.ends_in_order();
+    });
+}
+
+#[test]
+fn nothing_is_lost_to_resets_while_backup_is_dead() {
+    for_each_seed(Climate::BackupBad, |story| {
+        story.sessions_are_well_formed();
+        story.nothing_is_missing();
+        story.no_session_is_too_fast();
+        story.ends_in_order();
+    });
+}
+
+#[test]
+fn whatever_happens_the_stream_comes_back_and_only_old_media_is_skipped() {
+    for_each_seed(Climate::BothBad, |story| {
+        story.sessions_are_well_formed();
+        story.only_old_media_is_skipped();
+        story.comes_back();
+        story.primary_is_taken_back();
+        story.no_session_is_too_fast();
+        story.ends_in_order();
+    });
+}
+
+#[test]
+fn a_single_ingest_is_come_back_to_for_ever() {
+    for_each_seed(Climate::Single, |story| {
+        story.sessions_are_well_formed();
+        story.only_old_media_is_skipped();
+        story.comes_back();
+        story.no_session_is_too_fast();
+        story.ends_in_order();
+    });
+}
+
+#[test]
+fn both_ingests_carry_the_stream_each_on_its_own() {
+    for_each_seed(Climate::Redundant, |story| {
+        story.sessions_are_well_formed();
+        for role in [Role::Primary, Role::Backup] {
+            let story = story.of(role);
+            story.only_old_media_is_skipped();
+            story.comes_back();
+        }
+        story.no_session_is_too_fast();
+        story.ends_in_order();
+    });
+}
+
+fn for_each_seed(climate: Climate, laws: impl Fn(&Story)) {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let only = number("SIMULATION_SEED");
+    if only.is_some() {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init().ok();
+    }
+    let seeds = only.map_or(0..number("SIMULATION_SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
+    for seed in seeds {
+        let judged = catch_unwind(AssertUnwindSafe(|| laws(&simulate(climate, seed))));
+        if let Err(failure) = judged {
+            eprintln!("\n{climate:?} broke a law with SIMULATION_SEED={seed}\n");
+            resume_unwind(failure);
+        }
+    }
+}
+
+fn simulate(climate: Climate, seed: u64) -> Story {
+    let reference = reference();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let forecasts = weather::forecasts(climate, seed);
+        let net = Net::new(forecasts.clone());
+        let weather = tokio::spawn(net::run(net.clone()));
+        let start = Instant::now();
+        let clock = Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed());
+        let cancel = CancellationToken::new();
+        let (status, watched) = watch::channel(none());
+        let publisher = Publisher {
+            destination: destination(climate),
+            key: Secret::new(KEY),
+            metadata: StreamInfo {
+                width: 1280,
+                height: 720,
+                fps: 30,
+                video_bits: 2_000_000,
+                audio_bits: 128_000,
+            },
+            reader: reference.reader.clone(),
+            clock,
+            dialer: Phone(net.clone()),
+            rules: rules(climate, seed),
+            beat: Box::new(|| ()),
+        };
+        let mut destination = tokio::spawn(task::run(publisher, status, cancel.clone()));
+        let life = weather::LIFE;
+        tokio::select! {
+            ended = &mut destination => panic!("the destination gave up: {ended:?}"),
+            () = sleep(life) => {}
+        }
+        let last = watched.borrow().clone();
+        cancel.cancel();
+        let ended = Instant::now();
+        let drain = Duration::from_secs(4);
+        timeout(drain, destination).await.expect("it ends within its deadline").unwrap().unwrap();
+        let drained = ended.elapsed();
+        // What is on its way still arrives.
+        sleep(Duration::from_secs(1)).await;
+        weather.abort();
+        let _ = weather.await;
+        Story::new(reference, start, forecasts, &net, last, drained)
+    })
+}
+
+fn destination(climate: Climate) -> Destination {
+    let both = climate == Climate::Redundant;
+    Destination {
+        name: "youtube".into(),
+        primary: net::url(Role::Primary),
+        backup: (climate != Climate::Single).then(|| net::url(Role::Backup)),
+        redundancy: if both { Redundancy::Both } else { Redundancy::Failover },
+        key: KeySource::Credential("stream-key".into()),
+        ca_file: None,
+    }
+}
+
+/// The product's rules, scaled to a life of minutes and to a thin stream.
+fn rules(climate: Climate, seed: u64) -> Rules {
+    let both = climate == Climate::Redundant;
+    let rules = Rules::new(if both { Redundancy::Both } else { Redundancy::Failover });
+    // Every third life is full of renewals.
+    let short = Renewal::new(Duration::from_secs(45), Duration::from_secs(80)).unwrap();
+    Rules {
+        probe: Backoff::new(Duration::from_secs(2), Duration::from_secs(20), 25).unwrap(),
+        unread: net::RECEIVE_BUFFER as u64,
+        renewal: if seed % 3 == 2 { short } else { rules.renewal },
+        ..rules
+    }
+}
+
+fn none() -> DestinationStatus {
+    let redundancy = Redundancy::Failover;
+    DestinationStatus { name: String::new(), redundancy, ingests: Vec::new(), failovers: 0 }
+}
