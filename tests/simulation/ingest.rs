@@ -1,6 +1,9 @@
 //! The least of an RTMP ingest: bytes in, answers and media out. It takes only what the product
 //! promises to send (full chunk headers), and knows nothing of the product's own code.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::time::Instant;
 

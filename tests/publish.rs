@@ -1,0 +1,178 @@
+//! Publishing over real sockets, in real time: TLS with an authority of its own, a reset, an end in
+//! order. What faults there can be beyond that, the simulation goes through.
+
+#[path = "simulation/ingest.rs"]
+mod ingest;
+#[path = "simulation/programme.rs"]
+mod programme;
+mod rig;
+
+use nonstop::config::{Destination, KeySource, Redundancy, Secret};
+use nonstop::host::Clock;
+use nonstop::publish::failover::Rules;
+use nonstop::publish::task::{self, Net, Publisher, trust};
+use nonstop::publish::{DestinationStatus, IngestState, StreamInfo};
+use programme::reference;
+use rig::ingest::{Act, Ending, Ingest, Options, Record, Session, Stage};
+use rig::{Scratch, free_port};
+use std::path::Path;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const KEY: &str = "abcd-efgh-ijkl-mnop";
+/// Only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct OnAir {
+    status: watch::Receiver<DestinationStatus>,
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+fn publish(destination: Destination) -> OnAir {
+    let start = Instant::now();
+    let (status, watched) = watch::channel(DestinationStatus::idle(&destination, reference().start()));
+    let publisher = Publisher {
+        rules: Rules::new(destination.redundancy),
+        dialer: Net::new(destination.ca_file.as_deref()).unwrap(),
+        destination,
+        key: Secret::new(KEY),
+        metadata: StreamInfo {
+            width: 1280,
+            height: 720,
+            fps: 30,
+            video_bits: 2_000_000,
+            audio_bits: 128_000,
+        },
+        reader: reference().reader.clone(),
+        clock: Clock::on(move || UNIX_EPOCH + reference().start().to_unix() + start.elapsed()),
+        beat: Box::new(|| ()),
+    };
+    let cancel = CancellationToken::new();
+    let run = task::run(publisher, status, cancel.clone());
+    let task = tokio::spawn(async { run.await.unwrap() });
+    OnAir { status: watched, cancel, task }
+}
+
+impl OnAir {
+    async fn until(&mut self, what: &str, wanted: impl Fn(&DestinationStatus) -> bool) -> DestinationStatus {
+        if let Ok(status) = timeout(PATIENCE, self.status.wait_for(|status| wanted(status))).await {
+            return status.expect("the destination goes on").clone();
+        }
+        panic!("waited for {what}: {:?}", *self.status.borrow());
+    }
+
+    /// Ends it, and says how long that took.
+    async fn end(self) -> Duration {
+        let start = Instant::now();
+        self.cancel.cancel();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        start.elapsed()
+    }
+}
+
+fn destination(primary: &Ingest, backup: Option<&Ingest>, ca_file: Option<&Path>) -> Destination {
+    Destination {
+        name: "youtube".into(),
+        primary: primary.url(),
+        backup: backup.map(Ingest::url),
+        redundancy: Redundancy::Failover,
+        key: KeySource::Credential("stream-key".into()),
+        ca_file: ca_file.map(Path::to_owned),
+    }
+}
+
+fn options(tls: bool) -> Options {
+    Options { app: Some("live2?backup=1".into()), key: Some(KEY.into()), tls, ..Options::default() }
+}
+
+/// The instants at which a session's media came in.
+fn arrivals(session: &Session) -> Vec<Instant> {
+    session.look(|record| record.units().map(|message| message.at).collect())
+}
+
+#[tokio::test]
+async fn a_reset_moves_the_stream_to_backup_within_half_a_second() {
+    let (primary, backup) = (Ingest::start(options(false)).await, Ingest::start(options(false)).await);
+    let mut on_air = publish(destination(&primary, Some(&backup), None));
+    let first = primary.session(0).await;
+    first.until("a second of media", |record| record.media > 80).await;
+    let reset = Instant::now();
+    first.act(Act::Reset);
+    let second = backup.session(0).await;
+    second.until("media", |record| record.units().count() > 2).await;
+    let gap = arrivals(&second)[0] - reset;
+    assert!(gap < Duration::from_millis(500), "{gap:?} to the first byte on backup");
+
+    let status = on_air.until("a failover", |status| status.failovers == 1).await;
+    assert_eq!(status.ingests[1].state, IngestState::Live);
+    assert_eq!(status.ingests[0].failures, 1);
+    let error = status.ingests[0].last_error.clone().unwrap();
+    assert!(error.starts_with("the connection broke at media: "), "{error}");
+
+    assert!(on_air.end().await < Duration::from_secs(1));
+    second.until("its end", Record::ended).await;
+    assert_eq!(second.look(|record| record.stage), Stage::Ended(Ending::Orderly));
+    for session in [first, second] {
+        assert_eq!(session.look(|record| record.faults.clone()), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn tls_asks_for_the_server_by_name_and_trusts_the_given_authority_only() {
+    let scratch = Scratch::new("publish");
+    let (ingest, other) = (Ingest::start(options(true)).await, Ingest::start(options(true)).await);
+    let authority = |ingest: &Ingest, name: &str| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, ingest.authority()).unwrap();
+        path
+    };
+    let (right, wrong) = (authority(&ingest, "right.pem"), authority(&other, "wrong.pem"));
+
+    let mut on_air = publish(destination(&ingest, None, Some(&right)));
+    let session = ingest.session(0).await;
+    session.until("media", |record| record.media > 200).await;
+    assert_eq!(session.look(|record| record.server_name.clone()).as_deref(), Some("localhost"));
+    // What TLS adds is counted, and what is counted is acknowledged.
+    let status = on_air.until("acknowledgements", |status| status.ingests[0].acked_lag.is_some()).await;
+    assert!(status.ingests[0].sent_bytes > 0);
+    assert!(on_air.end().await < Duration::from_secs(1));
+    session.until("its end", Record::ended).await;
+    assert_eq!(
+        session.look(|record| (record.stage, record.faults.len())),
+        (Stage::Ended(Ending::Orderly), 0)
+    );
+
+    let mut on_air = publish(destination(&ingest, None, Some(&wrong)));
+    let status = on_air.until("a failure", |status| status.ingests[0].failures > 0).await;
+    let error = status.ingests[0].last_error.clone().unwrap();
+    assert!(error.starts_with("no TLS with localhost: "), "{error}");
+    on_air.end().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_the_name_of_it() {
+    let mut ingest = Ingest::start(options(false)).await;
+    let mut nowhere = destination(&ingest, None, None);
+    nowhere.primary.port = free_port();
+    let mut on_air = publish(nowhere.clone());
+    let status = on_air.until("a failure", |status| status.ingests[0].failures > 0).await;
+    let expected = format!("cannot connect to 127.0.0.1 at 127.0.0.1:{}: ", nowhere.primary.port);
+    let error = status.ingests[0].last_error.clone().unwrap();
+    assert!(error.starts_with(&expected), "{error}");
+    on_air.end().await;
+
+    ingest = Ingest::start(Options { key: Some("another".into()), ..options(false) }).await;
+    let mut on_air = publish(destination(&ingest, None, None));
+    let status = on_air.until("a failure", |status| status.ingests[0].failures > 0).await;
+    let error = status.ingests[0].last_error.clone().unwrap();
+    assert!(error.starts_with("the ingest refused the stream: "), "{error}");
+    assert!(!format!("{status:?}").contains(KEY));
+    on_air.end().await;
+
+    let missing = Net::new(Some(Path::new("missing.pem"))).map(|_| ()).unwrap_err();
+    assert!(matches!(missing, trust::Error::File { .. }), "{missing}");
+}
