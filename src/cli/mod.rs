@@ -19,6 +19,10 @@ use args::{Cli, Verb};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io;
+use std::time::Duration;
+
+/// How long the end waits for blocking work that is still under way.
+const LEFT_BEHIND: Duration = Duration::from_millis(200);
 
 /// Looks up a variable of the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -38,16 +42,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         }
     };
     match verb {
-        Verb::Run { ffmpeg, log } => runtime()?.block_on(run::run(&places, ffmpeg, log.as_deref(), env)),
-        Verb::Check { ffmpeg, offline } => runtime()?.block_on(check::check(&places, ffmpeg, offline, env)),
+        Verb::Run { ffmpeg, log } => block_on(run::run(&places, ffmpeg, log.as_deref(), env)),
+        Verb::Check { ffmpeg, offline } => block_on(check::check(&places, ffmpeg, offline, env)),
         Verb::Render { ffmpeg, log } => render::render(&places, ffmpeg, log.as_deref(), env),
-        Verb::Status { json, watch: true } => runtime()?.block_on(watch::watch(&places, json, env)),
-        Verb::Status { json, watch: false } => runtime()?.block_on(ask::status(&places, json, env)),
-        Verb::Skip => runtime()?.block_on(ask::skip(&places, env)),
-        Verb::Queue { track } => runtime()?.block_on(ask::queue(&places, track, env)),
-        Verb::Plan { count, json } => runtime()?.block_on(ask::plan(&places, count.into(), json, env)),
+        Verb::Status { json, watch: true } => block_on(watch::watch(&places, json, env)),
+        Verb::Status { json, watch: false } => block_on(ask::status(&places, json, env)),
+        Verb::Skip => block_on(ask::skip(&places, env)),
+        Verb::Queue { track } => block_on(ask::queue(&places, track, env)),
+        Verb::Plan { count, json } => block_on(ask::plan(&places, count.into(), json, env)),
         Verb::Cost { json } => cost::cost(&places, json, env),
     }
+}
+
+/// Runs a verb to its end. Blocking work that hangs on a disk does not keep the process from ending.
+fn block_on(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(verb);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    outcome
 }
 
 /// One thread does everything but what blocks.

@@ -18,6 +18,10 @@ use tokio::time::Instant;
 /// players and ingests take without a sign and which makes up for half a second in 50 s.
 pub const SLEW: u32 = 100;
 
+/// A difference beyond this is not made up for: at one part in 100 it would take most of an hour, in
+/// which players run dry or ingests fill up. The next start takes the right time.
+pub const MOST_SLEWED: Duration = Duration::from_secs(30);
+
 /// Where the wall clock is read: [`SystemTime::now`], or a test's own.
 type Wall = dyn Fn() -> SystemTime + Send + Sync;
 
@@ -64,7 +68,7 @@ impl Clock {
 fn advance(state: State, at: Instant, wall: Duration) -> State {
     let elapsed = at.saturating_duration_since(state.at);
     let paced = state.time + elapsed;
-    let most = elapsed / SLEW;
+    let most = if paced.abs_diff(wall) > MOST_SLEWED { Duration::ZERO } else { elapsed / SLEW };
     let time = if wall >= paced { paced + most.min(wall - paced) } else { paced - most.min(paced - wall) };
     State { at: state.at.max(at), time }
 }
@@ -92,6 +96,14 @@ mod tests {
                 state = next;
             }
         }
+    }
+
+    #[test]
+    fn an_hours_step_is_left_to_the_next_start() {
+        let start = Instant::now();
+        let state = State { at: start, time: Duration::from_secs(10_000) };
+        let next = advance(state, start + Duration::from_secs(60), Duration::from_secs(13_660));
+        assert_eq!(next.time, Duration::from_secs(10_060));
     }
 
     #[test]

@@ -42,6 +42,8 @@ struct World {
     dir: tempfile::TempDir,
     standby: Arc<Rendition>,
     start: Instant,
+    /// Renditions that cannot be opened.
+    lost: Arc<std::sync::Mutex<Vec<RenditionId>>>,
 }
 
 impl World {
@@ -49,7 +51,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let recipe = Recipe { number: 9_999, cells: 4, pictures: 60, gop: 60, key_bytes: 0 };
         let standby = Arc::new(synthetic::rendition(dir.path(), grid(), recipe).unwrap());
-        Self { dir, standby, start: Instant::now() }
+        Self { dir, standby, start: Instant::now(), lost: Arc::default() }
     }
 
     fn clock(&self) -> Clock {
@@ -87,13 +89,18 @@ impl World {
         let (in_use, _) = watch::channel(Arc::default());
         let dir = self.dir.path().join(format!("{name}-{}", self.start.elapsed().as_millis()));
         std::fs::create_dir_all(&dir).unwrap();
+        let lost = self.lost.clone();
         let open = move |id: &RenditionId| {
+            if lost.lock().unwrap().contains(id) {
+                return Err(std::io::ErrorKind::NotFound.into());
+            }
             let number = u64::from_str_radix(&id.as_str()[..16], 16).unwrap();
             synthetic::rendition(&dir, grid(), Recipe { number, cells: 1, pictures: 1, gop: 1, key_bytes: 0 })
         };
         let settings =
             Settings { node: name.into(), grid: grid(), rules: rules(), poll: Duration::from_secs(5), open };
-        let outputs = Outputs { wishes, in_use };
+        let (broken, told) = watch::channel(Arc::default());
+        let outputs = Outputs { wishes, in_use, broken };
         let (task, programme) = task::start(settings, store, self.clock(), receiver, outputs).await;
         let (commands, receiver) = mpsc::channel(4);
         let cancel = CancellationToken::new();
@@ -102,6 +109,7 @@ impl World {
             shelves,
             programme,
             wished,
+            broken: told,
             commands,
             clock: self.clock(),
             _stop: cancel.drop_guard(),
@@ -114,6 +122,7 @@ struct Node {
     shelves: watch::Sender<Arc<Shelf>>,
     programme: watch::Receiver<Arc<Programme>>,
     wished: watch::Receiver<Arc<[ContentHash]>>,
+    broken: watch::Receiver<Arc<std::collections::HashSet<RenditionId>>>,
     commands: mpsc::Sender<Command>,
     clock: Clock,
     _stop: tokio_util::sync::DropGuard,
@@ -227,6 +236,36 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_wrong_clock_has_planned_for_later_keeps_nothing_off_the_air() {
+    let world = World::new();
+    let store = Memory::default();
+    let early = World { start: Instant::now() - 60 * MINUTE, ..World::new() };
+    drop(early.node("a", store.another(), world.shelf(20, 20)).await);
+    let node = world.node("a", store.another(), world.shelf(20, 20)).await;
+    watch_for(Duration::from_secs(2), || {}).await;
+    for ahead in [0, 300, 890] {
+        assert!(node.on_air(node.now().plus(cells(ahead))).is_some(), "a hole {ahead} s ahead");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_opened_is_replaced_within_seconds_and_told_to_the_renderer() {
+    let world = World::new();
+    let node = world.node("a", Memory::default(), world.shelf(20, 20)).await;
+    let lost = node.ask(|reply| Command::Plan { count: 2, reply }).await.scheduled;
+    drop(node);
+    let store = Memory::default();
+    *world.lost.lock().unwrap() = lost.iter().map(|entry| entry.rendition.clone()).collect();
+    let node = world.node("b", store, world.shelf(20, 20)).await;
+    watch_for(Duration::from_secs(8), || {}).await;
+    assert!(node.on_air(node.now()).is_some());
+    let plan = node.ask(|reply| Command::Plan { count: 5, reply }).await.scheduled;
+    let told = node.broken.borrow().clone();
+    assert!(!told.is_empty() && plan[1..].iter().all(|entry| !told.contains(&entry.rendition)));
+    assert!(told.iter().all(|id| world.lost.lock().unwrap().contains(id)));
 }
 
 #[tokio::test(start_paused = true)]

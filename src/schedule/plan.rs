@@ -1,11 +1,12 @@
 //! What to append to the schedule, decided from the schedule, the shelf and the time alone.
 
 use super::page::{Entry, MAX_ENTRIES};
-use super::resolve::Schedule;
+use super::resolve::{Airing, Schedule};
 use super::rotation::{self, Candidate};
 use crate::config::Order;
-use crate::media::{Cell, ContentHash};
+use crate::media::{Cell, ContentHash, RenditionId};
 use crate::render::{Shelf, Shelved, State};
+use std::collections::HashSet;
 
 /// How far the renderer is told ahead what will be wanted, in tracks.
 const WISHES: usize = 8;
@@ -42,7 +43,9 @@ pub struct Extension {
 /// the current cell may be scheduled.
 pub fn extend(schedule: &Schedule, shelf: &Shelf, now: Cell, untouched: bool, rules: &Rules) -> Extension {
     let soonest = now.plus(if untouched { 0 } else { rules.margin });
-    let end = schedule.end().filter(|end| *end > soonest).unwrap_or(soonest);
+    // What lies behind a hole is not waited for: it was planned for another now, by a wrong clock or
+    // before an accident, and the page that fills the hole takes its place.
+    let end = schedule.reach(soonest);
     let mut plan = Extension::default();
     if end >= now.plus(rules.low) {
         plan.again = Some(Cell(end.0 - rules.low));
@@ -135,21 +138,30 @@ fn moved(schedule: &Schedule, from: Cell, to: Cell, number: u64) -> Vec<Entry> {
         .collect()
 }
 
-/// A page without the tracks that have left the library since they were scheduled, from the first
-/// of them on that has not begun; what follows moves up. Empty if there are none, or if nothing
-/// else could take their place.
-pub fn without_removed(schedule: &Schedule, shelf: &Shelf, now: Cell, rules: &Rules) -> Vec<Entry> {
+/// A page without the tracks that have left the library since they were scheduled, and without the
+/// renditions that turned out to be `broken`, from the first of them on; what follows moves up. What
+/// is on air ends early only if it is broken. Empty if there is nothing to leave out, or if nothing
+/// else could take its place.
+pub fn without_lost(
+    schedule: &Schedule,
+    shelf: &Shelf,
+    broken: &HashSet<RenditionId>,
+    now: Cell,
+    rules: &Rules,
+) -> Vec<Entry> {
+    let soonest = now.plus(rules.margin);
     let gone = |entry: &Entry| {
         let same = shelf.tracks.iter().find(|shelved| shelved.hash == entry.track);
-        same.is_none_or(|shelved| shelved.state == State::Quarantined)
+        shelf.listed && same.is_none_or(|shelved| shelved.state == State::Quarantined)
     };
-    let coming = schedule.from(now.plus(rules.margin)).filter(|a| a.from >= now.plus(rules.margin));
-    let mut coming = coming.map(|airing| &*airing.entry).skip_while(|entry| !gone(entry)).peekable();
-    let Some(mut at) = shelf.listed.then(|| coming.peek().map(|entry| entry.start)).flatten() else {
-        return Vec::new();
+    let lost = |airing: &&Airing| {
+        broken.contains(&airing.entry.rendition) || (airing.from >= soonest && gone(&airing.entry))
     };
+    let mut coming = schedule.from(soonest).skip_while(|airing| !lost(airing)).peekable();
+    let Some(mut at) = coming.peek().map(|airing| airing.from.max(soonest)) else { return Vec::new() };
+    let coming = coming.filter(|airing| !lost(airing)).map(|airing| &*airing.entry);
     let mut entries = Vec::new();
-    for (entry, number) in coming.filter(|entry| !gone(entry)).zip(next_number(schedule, &[])..) {
+    for (entry, number) in coming.zip(next_number(schedule, &[])..) {
         entries.push(Entry { start: at, number, ..entry.clone() });
         at = entries[entries.len() - 1].end();
     }

@@ -76,6 +76,13 @@ impl Schedule {
         self.airings.range(first..)
     }
 
+    /// How far it is scheduled from `cell` on without a hole: the first cell of the next hole, which
+    /// is `cell` itself if nothing is on air at it.
+    pub fn reach(&self, cell: Cell) -> Cell {
+        let unbroken = |at: Cell, airing: &Airing| (airing.from <= at).then_some(airing.to);
+        self.from(cell).try_fold(cell, |at, airing| unbroken(at, airing).ok_or(at)).unwrap_or_else(|at| at)
+    }
+
     /// The first cell after everything that is scheduled; `None` if nothing is.
     pub fn end(&self) -> Option<Cell> {
         self.airings.back().map(|last| last.to)
@@ -117,6 +124,8 @@ mod tests {
             for cell in 0..400 {
                 let naive = model(&overlays, cell).map(|(p, e)| (p * 10 + e) as u64);
                 prop_assert_eq!(schedule.at(Cell(cell)).map(|a| a.entry.number), naive, "at {}", cell);
+                let hole = (cell..).find(|cell| model(&overlays, *cell).is_none());
+                prop_assert_eq!(Some(schedule.reach(Cell(cell)).0), hole, "from {}", cell);
             }
             for (a, b) in schedule.airings().zip(schedule.airings().skip(1)) {
                 prop_assert!(a.from < a.to && a.to <= b.from);

@@ -1,6 +1,7 @@
 //! Keeps the schedule ahead of the clock and the programme in step with it.
 
 mod log;
+mod opening;
 mod operator;
 
 use super::command::Command;
@@ -9,19 +10,19 @@ use super::plan::{self, Rules};
 use super::{Programme, Schedule};
 use crate::host::Clock;
 use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
-use crate::render::Shelf;
+use crate::render::{Shelf, State};
 use crate::store::{self, Store};
 use log::{Appended, Log};
+use opening::OPEN_AHEAD;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Renditions on air within this time are open: at least the next track, whatever its length.
-const OPEN_AHEAD: Duration = Duration::from_secs(20 * 60);
 /// Renditions stay open for this long after their end, for those who resend.
 const OPEN_BEHIND: Duration = Duration::from_secs(60);
 /// Airings that are remembered for the rotation.
@@ -53,6 +54,8 @@ pub struct Outputs {
     pub wishes: watch::Sender<Arc<[ContentHash]>>,
     /// Renditions that must not be removed.
     pub in_use: watch::Sender<Arc<HashSet<RenditionId>>>,
+    /// Renditions that the shelf calls ready and that cannot be opened.
+    pub broken: watch::Sender<Arc<HashSet<RenditionId>>>,
 }
 
 /// The running stage.
@@ -87,6 +90,8 @@ pub async fn start<S: Store, O: Open>(
         untouched: true,
         waiting: VecDeque::new(),
         open: HashMap::new(),
+        opening: HashMap::new(),
+        broken: HashSet::new(),
         shelf,
         settings,
         clock,
@@ -97,11 +102,10 @@ pub async fn start<S: Store, O: Open>(
     if keeper.aired.at(keeper.now()).is_none() {
         // Nothing is scheduled for now, so whatever is sent first begins something: better a track
         // than the card, if the shelf is only a moment behind.
-        let ready = |shelf: &Arc<Shelf>| {
-            shelf.tracks.iter().any(|track| matches!(track.state, crate::render::State::Ready { .. }))
-        };
+        let ready =
+            |shelf: &Arc<Shelf>| shelf.tracks.iter().any(|track| matches!(track.state, State::Ready { .. }));
         if let Ok(Ok(shelf)) = tokio::time::timeout(PROMPT, shelves.wait_for(ready)).await {
-            keeper.shelf = shelf.clone();
+            keeper.on_shelf(shelf.clone());
         }
     }
     keeper.turn().await;
@@ -125,7 +129,7 @@ impl<S: Store, O: Open> Task<S, O> {
             let turn = tokio::select! {
                 () = cancel.cancelled() => return,
                 Ok(()) = shelves.changed() => {
-                    keeper.shelf = shelves.borrow_and_update().clone();
+                    keeper.on_shelf(shelves.borrow_and_update().clone());
                     true
                 }
                 Some(command) = commands.recv() => {
@@ -162,6 +166,10 @@ struct Keeper<S, O> {
     untouched: bool,
     waiting: VecDeque<ContentHash>,
     open: HashMap<RenditionId, Arc<Rendition>>,
+    opening: HashMap<RenditionId, JoinHandle<io::Result<Rendition>>>,
+    /// What could not be opened, until the renderer has taken it off the shelf.
+    broken: HashSet<RenditionId>,
+    /// The renderer's, but what is broken counts as not rendered.
     shelf: Arc<Shelf>,
     settings: Settings<O>,
     clock: Clock,
@@ -182,7 +190,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// One turn: extend what is too short, open what is near, tell everyone. Says when to come back.
     async fn turn(&mut self) -> Duration {
         self.queue_what_became_ready().await;
-        self.drop_what_was_removed().await;
+        self.drop_what_is_lost().await;
         let mut plan = self.extension();
         for _ in 0..RACES {
             if plan.entries.is_empty() || self.write(Reason::Rotation, plan.entries).await {
@@ -204,9 +212,10 @@ impl<S: Store, O: Open> Keeper<S, O> {
         wait.max(grid.duration(1))
     }
 
-    async fn drop_what_was_removed(&mut self) {
+    async fn drop_what_is_lost(&mut self) {
         for _ in 0..RACES {
-            let entries = plan::without_removed(&self.aired, &self.shelf, self.now(), &self.settings.rules);
+            let entries =
+                plan::without_lost(&self.aired, &self.shelf, &self.broken, self.now(), &self.settings.rules);
             if entries.is_empty() || self.write(Reason::Removal, entries).await {
                 return;
             }
@@ -290,35 +299,14 @@ impl<S: Store, O: Open> Keeper<S, O> {
         let whole = |airing: &&super::Airing| airing.to > soonest && airing.from == airing.entry.start;
         let ours: Vec<_> =
             self.aired.from(self.now()).filter(whole).map(|a| Entry::clone(&a.entry)).collect();
-        // A race that is lost here is another node's page: the next look finds it, and rejoins.
-        self.alone = !ours.is_empty() && !self.write(Reason::Rotation, ours).await;
+        // A race that is lost here is another node's page: the next look finds it, and rejoins. A
+        // write that fails has made this node alone again.
+        if !ours.is_empty() && !self.write(Reason::Rotation, ours).await {
+            self.alone = true;
+        }
         if !self.alone {
             tracing::info!("the schedule's store is back");
         }
-    }
-
-    async fn open_what_is_near(&mut self, now: Cell) -> Option<Cell> {
-        let cells = |time: Duration| self.settings.grid.cells_for(time.as_secs() * crate::media::SAMPLE_RATE);
-        let (behind, ahead) = (Cell(now.0.saturating_sub(cells(OPEN_BEHIND))), now.plus(cells(OPEN_AHEAD)));
-        let coming = self.aired.from(behind);
-        let near: Vec<_> = coming.clone().take_while(|airing| airing.from <= ahead).collect();
-        let near: HashSet<_> = near.iter().map(|airing| airing.entry.rendition.clone()).collect();
-        let next = coming.map(|airing| airing.from).find(|from| *from > ahead);
-        self.open.retain(|id, _| near.contains(id));
-        for id in near {
-            if self.open.contains_key(&id) {
-                continue;
-            }
-            let (open, wanted) = (self.settings.open.clone(), id.clone());
-            match tokio::task::spawn_blocking(move || open(&wanted)).await {
-                Ok(Ok(rendition)) => drop(self.open.insert(id, Arc::new(rendition))),
-                Ok(Err(error)) => {
-                    tracing::error!(rendition = %id, %error, "a scheduled rendition cannot be opened");
-                }
-                Err(error) => tracing::error!(rendition = %id, %error, "opening a rendition went wrong"),
-            }
-        }
-        next.map(|from| Cell(from.0 - cells(OPEN_AHEAD)))
     }
 
     fn publish(&self, now: Cell, plan: &plan::Extension) {

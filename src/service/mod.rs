@@ -157,12 +157,13 @@ impl Service {
 
         let (wishes, wished) = watch::channel([].into());
         let (in_use, used) = watch::channel(Arc::default());
+        let (unopened, broken) = watch::channel(Arc::default());
         let mut settings = render::task::Settings::new(
             folders.cache.clone(),
             config.video.clone(),
             config.audio.clone(),
             used,
-            watch::channel(Arc::default()).1,
+            broken,
         );
         settings.ffmpeg = ffmpeg.unwrap_or(settings.ffmpeg);
         // Rendering the card takes a second or two where it was never rendered before.
@@ -181,7 +182,7 @@ impl Service {
             poll: POLL,
             open: move |id: &RenditionId| render::task::open(&renditions, id).map_err(io::Error::other),
         };
-        let outputs = schedule::task::Outputs { wishes, in_use };
+        let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
         let store = Folder::new(&folders.state);
         let (schedule, programme) =
             schedule::task::start(settings, store, clock.clone(), shelf_rx.clone(), outputs).await;

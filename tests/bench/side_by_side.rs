@@ -38,10 +38,14 @@ fn main() {
     let (seconds, channels) = (number("BENCH_SECONDS", 60), number("BENCH_CHANNELS", 50));
     let stage = Stage::new();
     let mut report = String::new();
+    // Each part is printed as soon as it is there: a later one that fails takes nothing with it.
+    let show = |report: &mut String| println!("\n{}", std::mem::take(report));
     stage.cost_on_air(seconds, &mut report);
+    show(&mut report);
     stage.many_channels(channels, &mut report);
+    show(&mut report);
     latency::measure(&stage, &mut report);
-    println!("\n{report}");
+    show(&mut report);
 }
 
 /// What all contenders share: the music, the picture, the renditions.

@@ -9,6 +9,9 @@ use crate::store::Store;
 /// Tracks that may wait to be rendered and then played.
 const WAITING: usize = 100;
 
+/// Tracks that are forecast at the most.
+const FORECASTS: usize = 100;
+
 impl<S: Store, O: Open> Keeper<S, O> {
     pub(super) async fn obey(&mut self, command: Command) {
         match command {
@@ -81,7 +84,8 @@ impl<S: Store, O: Open> Keeper<S, O> {
 
     fn plan(&self, count: usize) -> Plan {
         let scheduled: Vec<_> = self.aired.from(self.now()).take(count).collect();
-        let rest = count - scheduled.len();
+        // Each forecast looks at the whole library, and nothing else happens meanwhile.
+        let rest = (count - scheduled.len()).min(FORECASTS);
         let forecast = plan::forecast(&self.aired, &self.shelf, &[], &self.settings.rules, rest);
         Plan {
             forecast: forecast.map(|track| (track.source.clone(), track.credits.clone())).collect(),
