@@ -171,15 +171,15 @@ impl Stage {
             );
         }
         let _ = writeln!(report, "\n| target | | |\n|---|--:|---|");
-        let mut line = |what: &str, is: f64, most: f64, unit: &str| {
+        let mut line = |what: &str, is: f64, most: f64, unit: &str, digits: usize| {
             let verdict = if is <= most { "met" } else { "**missed**" };
-            let _ = writeln!(report, "| {what} | {is:.4}{unit} | {verdict} |");
+            let _ = writeln!(report, "| {what} | {is:.digits$}{unit} | {verdict} |");
         };
-        line("CPU over RTMPS ≤ 0.25 %", mine.share() * 100.0, 0.25, " %");
-        line("≤ 1/5 of `ffmpeg -re -c copy`, RTMPS", mine.share() / copied_tls.share(), 0.2, "");
-        line("≤ 1/5 of `ffmpeg -re -c copy`, RTMP", accounts[0].share() / copied.share(), 0.2, "");
-        line("≤ 1/300 of encoding live", mine.share() / live.share(), 1.0 / 300.0, "");
-        line("memory ≤ 25 MiB", mebibytes(mine.resident), 25.0, " MiB");
+        line("CPU over RTMPS ≤ 0.25 %", mine.share() * 100.0, 0.25, " %", 3);
+        line("≤ 1/5 of `ffmpeg -re -c copy`, RTMPS", mine.share() / copied_tls.share(), 0.2, "", 3);
+        line("≤ 1/5 of `ffmpeg -re -c copy`, RTMP", accounts[0].share() / copied.share(), 0.2, "", 3);
+        line("≤ 1/300 of encoding live", mine.share() / live.share(), 1.0 / 300.0, "", 5);
+        line("memory ≤ 25 MiB", mebibytes(mine.resident), 25.0, " MiB", 1);
         let _ = writeln!(report);
     }
 

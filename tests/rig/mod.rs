@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub mod corpus;
+pub mod cpu;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;

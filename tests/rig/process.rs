@@ -1,6 +1,6 @@
 //! A child process that never outlives its test, with its output kept in a file.
 
-use super::wait;
+use super::{cpu, wait};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -69,9 +69,9 @@ impl Process {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// CPU seconds that it has used so far, in user and kernel mode, its reaped children not counted.
+    /// CPU seconds that it has used so far, in user and kernel mode, its children not counted.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(self.pid())
+        cpu::seconds(self.pid())
     }
 
     /// Resident memory, in bytes.
@@ -109,17 +109,6 @@ pub fn signal_pid(pid: u32, signal: &str) {
     // The shell's own kill: there is no other way without unsafe code or a dependency.
     let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid.to_string()]).status();
     assert!(status.expect("sh runs").success(), "SIG{signal} to {pid}");
-}
-
-/// CPU seconds of a process in user and kernel mode, with those of threads that have ended. Linux
-/// keeps them to the nanosecond and shows them in ticks of 10 ms.
-pub fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is alive");
-    let fields: Vec<_> =
-        stat.rsplit_once(')').expect("the name is in brackets").1.split_whitespace().collect();
-    // Fields 14 and 15 of all, counted from 1; the first two were cut off.
-    let ticks = |field: usize| fields[field - 3].parse::<f64>().expect("a number of ticks");
-    (ticks(14) + ticks(15)) / 100.0
 }
 
 fn status_kib(pid: u32, key: &str) -> u64 {
