@@ -96,6 +96,35 @@ fn both_ingests_carry_the_stream_each_on_its_own() {
     });
 }
 
+#[test]
+fn a_machine_that_stood_still_goes_on_near_the_present_in_the_same_session() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let net = Net::new([Vec::new(), Vec::new()]);
+        let weather = tokio::spawn(net::run(net.clone()));
+        let (status, _watched) = watch::channel(none());
+        let publisher = publisher(Climate::BackupWell, 0, &net);
+        let destination = tokio::spawn(task::run(publisher, status, CancellationToken::new()));
+        sleep(Duration::from_secs(20)).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(20)).await;
+        destination.abort();
+        weather.abort();
+
+        let net = net.lock().unwrap();
+        assert_eq!(net.connections.len(), 1, "one session");
+        let messages = &net.connections[0].ingest.messages;
+        let steps: Vec<_> = messages.windows(2).map(|two| two[1].timestamp - two[0].timestamp).collect();
+        let leaps: Vec<_> = steps.iter().filter(|step| **step > 40).collect();
+        // What was 10 s old and a GOP before it was still worth sending.
+        assert!(matches!(leaps[..], [leap] if (47_000..=51_000).contains(leap)), "{leaps:?}");
+        // And it has caught up since.
+        let last = messages.last().unwrap().timestamp;
+        assert!((100_000..=102_900).contains(&last), "{last}");
+    });
+}
+
 fn for_each_seed(climate: Climate, laws: impl Fn(&Story)) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let only = number("SIMULATION_SEED");
@@ -121,25 +150,9 @@ fn simulate(climate: Climate, seed: u64) -> Story {
         let net = Net::new(forecasts.clone());
         let weather = tokio::spawn(net::run(net.clone()));
         let start = Instant::now();
-        let clock = Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed());
         let cancel = CancellationToken::new();
         let (status, watched) = watch::channel(none());
-        let publisher = Publisher {
-            destination: destination(climate),
-            key: Secret::new(KEY),
-            metadata: StreamInfo {
-                width: 1280,
-                height: 720,
-                fps: 30,
-                video_bits: 2_000_000,
-                audio_bits: 128_000,
-            },
-            reader: reference.reader.clone(),
-            clock,
-            dialer: Phone(net.clone()),
-            rules: rules(climate, seed),
-            beat: Box::new(|| ()),
-        };
+        let publisher = publisher(climate, seed, &net);
         let mut destination = tokio::spawn(task::run(publisher, status, cancel.clone()));
         let life = weather::LIFE;
         tokio::select! {
@@ -158,6 +171,27 @@ fn simulate(climate: Climate, seed: u64) -> Story {
         let _ = weather.await;
         Story::new(reference, start, forecasts, &net, last, drained)
     })
+}
+
+/// A publisher whose programme starts now.
+fn publisher(climate: Climate, seed: u64, net: &net::Shared) -> Publisher<Phone> {
+    let (reference, start) = (reference(), Instant::now());
+    Publisher {
+        destination: destination(climate),
+        key: Secret::new(KEY),
+        metadata: StreamInfo {
+            width: 1280,
+            height: 720,
+            fps: 30,
+            video_bits: 2_000_000,
+            audio_bits: 128_000,
+        },
+        reader: reference.reader.clone(),
+        clock: Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed()),
+        dialer: Phone(net.clone()),
+        rules: rules(climate, seed),
+        beat: Box::new(|| ()),
+    }
 }
 
 fn destination(climate: Climate) -> Destination {

@@ -118,6 +118,12 @@ impl Ledger {
         self.least = self.least.min(self.lag(now));
     }
 
+    /// Media before `to` that was not sent will not be.
+    pub fn skip(&mut self, to: MediaTime, now: MediaTime) {
+        (self.through, self.sure) = (self.through.max(to), self.sure.max(to));
+        self.least = self.lag(now);
+    }
+
     /// The peer has all media before this.
     pub const fn through(&self) -> MediaTime {
         self.through
@@ -234,6 +240,18 @@ mod tests {
             ledger.acked(burst * 1_000 - 500, now);
             assert_eq!(ledger.verdict(now), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_session_that_skipped_is_behind_by_what_is_left() {
+        let mut ledger = Ledger::new(t(0), 0, 0, t(0));
+        ledger.wrote(1_000, t(0));
+        assert!(ledger.verdict(t(60_000)).is_err());
+        ledger.acked(500, t(60_000));
+        ledger.skip(t(50_000), t(60_000));
+        assert_eq!((ledger.through(), ledger.sure()), (t(50_000), t(50_000)));
+        assert_eq!(ledger.verdict(t(61_500)), Ok(()));
+        assert_eq!(ledger.verdict(t(62_400)), Err(Fault::Behind(Duration::from_millis(12_400))));
     }
 
     proptest! {

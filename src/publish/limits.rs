@@ -22,6 +22,11 @@ pub const TLS: Duration = Duration::from_secs(4);
 /// database meanwhile).
 pub const ANSWER: Duration = Duration::from_secs(4);
 
+/// A session that finds itself further behind than this was not held up by its peer, which would
+/// have been given up long before: this machine stood still. It goes on near the present. Above
+/// what a session may start behind: [`Rules::skip`](super::failover::Rules::skip) and a GOP of 4 s.
+pub const ABSENT: Duration = Duration::from_secs(20);
+
 /// How often a session that has sent its last looks whether all of it was acknowledged.
 pub const GLANCE: Duration = Duration::from_millis(50);
 /// How long it then waits for the peer to close as well, so that nothing of ours can reach a peer

@@ -79,7 +79,7 @@ pub async fn run<D: Dialer>(
         clock: clock.clone(),
         sessions: Sessions::new(
             targets,
-            Source { info: metadata, unread: rules.unread, reader, clock, dialer },
+            Source { info: metadata, unread: rules.unread, skip: rules.skip, reader, clock, dialer },
         ),
         status,
         refresh: now,

@@ -120,6 +120,7 @@ impl Gauge {
 pub(super) struct Source<D> {
     pub(super) info: StreamInfo,
     pub(super) unread: u64,
+    pub(super) skip: Duration,
     pub(super) reader: Reader,
     pub(super) clock: Clock,
     pub(super) dialer: D,
@@ -158,7 +159,7 @@ pub(super) async fn run<D: Dialer>(
 /// Sends from the keyframe at or before `from` until the order to end; gives how far that was.
 async fn carry<D: Dialer>(
     pipe: &mut Pipe<D::Link>,
-    Source { info, unread, mut reader, clock, dialer: _ }: Source<D>,
+    Source { info, unread, skip, mut reader, clock, dialer: _ }: Source<D>,
     from: MediaTime,
     mut orders: watch::Receiver<Orders>,
     reports: mpsc::Sender<Report>,
@@ -176,6 +177,14 @@ async fn carry<D: Dialer>(
         let (now, tick) = (clock.now(), Instant::now());
         ledger.wrote(pipe.link.written(), now);
         ledger.acked(pipe.acked()?, now);
+        if now.since(cursor.position()) > limits::ABSENT {
+            let behind = now.since(cursor.position()).as_millis();
+            cursor = reader.cursor(now.minus(skip));
+            ledger.skip(cursor.position(), now);
+            if readable {
+                tracing::warn!(behind, "this machine stood still; the stream goes on near the present");
+            }
+        }
         gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
         if ledger.through() > base {
             gauge.through.store(ledger.through().samples(), Ordering::Relaxed);
