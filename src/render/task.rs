@@ -42,7 +42,9 @@ pub fn open(renditions_dir: &Path, id: &RenditionId) -> Result<Rendition, Error>
 /// FFmpeg) or rendered now (in a second or two). An error here means that this machine cannot play.
 pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
     let (profile, places) = (Profile::new(&settings.video, &settings.audio), Places::below(&settings.cache));
-    fs::create_dir_all(&places.renditions)
+    let renditions = places.renditions.clone();
+    blocking(move || fs::create_dir_all(renditions))
+        .await
         .map_err(|source| Error::Cache { path: places.renditions.clone(), source })?;
     let id = profile.standby();
     let whole = |rendition: &Rendition| {
@@ -58,7 +60,9 @@ pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
         None => {
             let program = settings.ffmpeg.clone();
             let tool = tool(&program, settings.patience).await.map_err(Error::Standby)?;
-            let work = Work::new(&places.renditions)
+            let renditions = places.renditions.clone();
+            let work = blocking(move || Work::new(&renditions))
+                .await
                 .map_err(|source| Error::Cache { path: places.renditions.clone(), source })?;
             let (profile, places, patience) = (profile.clone(), places.clone(), settings.patience);
             let shop = Workshop { program, tool, patience, profile, places, work, reference: None };
@@ -66,7 +70,8 @@ pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
                 let (Failure::File(reason) | Failure::Passing(reason) | Failure::Host(reason)) = failure;
                 Error::Standby(reason)
             })?;
-            disk::open(&places_of(settings).renditions, &id)?
+            let renditions = places_of(settings).renditions;
+            blocking(move || disk::open(&renditions, &id)).await?
         }
     };
     Ok(Arc::new(Shelf {
@@ -255,8 +260,10 @@ impl Stage {
         if self.queue.set_ffmpeg(&tool.version) {
             self.save_quarantine().await;
         }
-        let work =
-            Work::new(&self.places.renditions).map_err(|e| format!("the cache cannot be written: {e}"))?;
+        let renditions = self.places.renditions.clone();
+        let work = blocking(move || Work::new(&renditions))
+            .await
+            .map_err(|e| format!("the cache cannot be written: {e}"))?;
         let (profile, places, reference) =
             (self.profile.clone(), self.places.clone(), Some(self.reference.clone()));
         let patience = self.settings.patience;
@@ -341,7 +348,9 @@ async fn work(job: &Job, shop: &Workshop, gauge: &Gauge) -> Result<Outcome, Fail
         }
         Job::Picture(None) => {
             let path = shop.places.loops.with_extension("png");
-            disk::replace(&path, BACKDROP)
+            let written = path.clone();
+            blocking(move || disk::replace(&written, BACKDROP))
+                .await
                 .map_err(|e| Failure::Host(format!("the cache cannot be written: {e}")))?;
             shop.picture(&backdrop_hash(), &path, Fit::Contain, gauge).await?;
             Ok(Outcome::Pictured)

@@ -78,19 +78,22 @@ impl Work {
         Ok(Self { path, _lock: lock })
     }
 
-    /// A new, empty folder in it.
-    pub fn room(&self, name: &str) -> io::Result<PathBuf> {
-        let path = self.path.join(name);
-        remove(&path)?;
-        fs::create_dir(&path)?;
-        Ok(path)
+    /// Where a folder of this name lies in it.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
         // What stays is removed at the next start.
-        let _ = fs::remove_dir_all(&self.path);
+        let path = std::mem::take(&mut self.path);
+        let remove = move || drop(fs::remove_dir_all(path));
+        // On a disk that hangs this would hold up everybody else on the runtime's thread.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+            Err(_) => remove(),
+        }
     }
 }
 
@@ -101,7 +104,7 @@ fn clean(renditions: &Path) {
             continue;
         }
         let alive = File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
-        if !alive && let Err(error) = fs::remove_dir_all(entry.path()) {
+        if !alive && let Err(error) = remove(&entry.path()) {
             tracing::warn!(%error, folder = %entry.path().display(), "cannot remove unfinished work");
         }
     }
@@ -241,6 +244,13 @@ pub fn shelve(folder: &Path, meta: &Meta, renditions: &Path) -> io::Result<()> {
     sync(renditions)
 }
 
+/// Makes `folder` a new, empty one.
+pub fn empty(folder: PathBuf) -> io::Result<PathBuf> {
+    remove(&folder)?;
+    fs::create_dir(&folder)?;
+    Ok(folder)
+}
+
 /// Removes a folder; that it is gone already is as well.
 pub fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
@@ -300,3 +310,6 @@ pub fn make_room(
     }
     Ok((gone, free))
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ impl Workshop {
         .map_err(|e| Failure::Passing(format!("cannot read it: {e}")))?;
         let kind = Kind::of(&head)
             .ok_or_else(|| Failure::File("it is neither a picture nor a clip of a known kind".into()))?;
-        let room = self.room(&format!("loop-{hash}"))?;
+        let room = self.room(&format!("loop-{hash}")).await?;
         let raw = room.join("frame.yuv");
         let cut = match kind {
             Kind::Still(_) => None,

@@ -68,7 +68,7 @@ impl Workshop {
         if let Some(known) = self.already(id).await {
             return Ok(known);
         }
-        let room = self.room(id.as_str())?;
+        let room = self.room(id.as_str()).await?;
         let meta = match like {
             Some(like) => self.take_over(like, &room).await?,
             None => None,
@@ -88,14 +88,21 @@ impl Workshop {
     /// Makes the standby rendition: digital silence and the card.
     pub async fn standby(&self) -> Result<Known, Failure> {
         let id = self.profile.standby();
-        let room = self.room(id.as_str())?;
+        let room = self.room(id.as_str()).await?;
         let (card, raw, audio) = (room.join("card.png"), room.join("raw.flv"), room.join(AUDIO_FILE));
-        fs::write(&card, CARD).map_err(on_disk)?;
+        blocking({
+            let card = card.clone();
+            move || fs::write(card, CARD)
+        })
+        .await
+        .map_err(on_disk)?;
         self.picture(&card_hash(), &card, Fit::Contain, &Gauge::default()).await?;
         self.run(&command::silence(STANDBY_SAMPLES, &self.profile, &raw), Duration::ZERO, |_| {}).await?;
         let layout = Layout::of(STANDBY_SAMPLES, self.profile.grid());
         self.pack_audio(&raw, &audio, layout.frames).await?;
-        fs::remove_file(&card).and_then(|()| fs::remove_file(&raw)).map_err(on_disk)?;
+        blocking(move || fs::remove_file(&card).and_then(|()| fs::remove_file(&raw)))
+            .await
+            .map_err(on_disk)?;
         let meta = Meta {
             format: FORMAT,
             id,
@@ -118,7 +125,7 @@ impl Workshop {
         if track.size == 0 {
             return Err(Failure::File("it is empty".into()));
         }
-        let stamp = stamp(&track.path, track.size)?;
+        let stamp = stamp(&track.path, track.size).await?;
         // 4 kB/s is the least that a song takes; on a busy machine a pass runs at a tenth of real
         // time and more.
         let guess = track.size as f64 / 4000.0;
@@ -154,10 +161,10 @@ impl Workshop {
         if finished.loudness.is_none() {
             return Err(Failure::Passing("the finished sound is silent although the track is not".into()));
         }
-        if self::stamp(&track.path, track.size)? != stamp {
+        if self::stamp(&track.path, track.size).await? != stamp {
             return Err(Failure::Passing("it changed while it was rendered".into()));
         }
-        fs::remove_file(&raw).map_err(on_disk)?;
+        blocking(move || fs::remove_file(raw)).await.map_err(on_disk)?;
         tracing::debug!(
             source = track.source,
             gain = treatment.gain,
@@ -282,8 +289,9 @@ impl Workshop {
         ffmpeg::run(&self.program, args, self.patience, deadline, at).await.map_err(blame)
     }
 
-    pub(super) fn room(&self, name: &str) -> Result<PathBuf, Failure> {
-        self.work.room(name).map_err(on_disk)
+    pub(super) async fn room(&self, name: &str) -> Result<PathBuf, Failure> {
+        let room = self.work.place(name);
+        blocking(move || disk::empty(room)).await.map_err(on_disk)
     }
 }
 
@@ -295,8 +303,9 @@ pub(super) fn files(from: &Path, to: &Path) -> Result<(BufReader<File>, BufWrite
 }
 
 /// When the file was last written, if it still is the one that the library has read.
-fn stamp(path: &Path, size: u64) -> Result<Option<SystemTime>, Failure> {
-    match fs::metadata(path) {
+async fn stamp(path: &Path, size: u64) -> Result<Option<SystemTime>, Failure> {
+    let path = path.to_owned();
+    match blocking(move || fs::metadata(path)).await {
         Ok(meta) if meta.len() == size => Ok(meta.modified().ok()),
         Ok(_) => Err(Failure::Passing("it has changed since it was read".into())),
         Err(e) => Err(Failure::Passing(format!("cannot read it: {e}"))),
