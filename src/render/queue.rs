@@ -78,6 +78,8 @@ pub enum Outcome {
     Failed(String),
     /// The machine is at fault; no job would fare better.
     Held(String),
+    /// The picture's loop has gone.
+    Unpictured(String),
 }
 
 /// What to do now.
@@ -267,6 +269,10 @@ impl Queue {
             Outcome::Refused(reason) => Some(reason),
             Outcome::Pictured => {
                 self.pictured |= *hash == self.picture;
+                None
+            }
+            Outcome::Unpictured(_) => {
+                self.pictured = false;
                 None
             }
             Outcome::Rendered(known) => {

@@ -66,10 +66,7 @@ pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
                 .map_err(|source| Error::Cache { path: places.renditions.clone(), source })?;
             let (profile, places, patience) = (profile.clone(), places.clone(), settings.patience);
             let shop = Workshop { program, tool, patience, profile, places, work, reference: None };
-            shop.standby().await.map_err(|failure| {
-                let (Failure::File(reason) | Failure::Passing(reason) | Failure::Host(reason)) = failure;
-                Error::Standby(reason)
-            })?;
+            shop.standby().await.map_err(|failure| Error::Standby(failure.into_reason()))?;
             let renditions = places_of(settings).renditions;
             blocking(move || disk::open(&renditions, &id)).await?
         }
@@ -241,9 +238,13 @@ impl Stage {
         let need = self.settings.keep_free;
         let shown = disk::loop_path(&self.places, &self.profile, self.queue.picture());
         let places = self.places.clone();
-        let (gone, free) = blocking(move || disk::make_room(&places, need, &keep, &shown))
-            .await
-            .map_err(|e| format!("the cache's disk cannot be looked at: {e}"))?;
+        let look = move || {
+            // The cache may be cleared under a stage that runs.
+            fs::create_dir_all(&places.renditions)?;
+            disk::make_room(&places, need, &keep, &shown)
+        };
+        let (gone, free) =
+            blocking(look).await.map_err(|e| format!("the cache's disk cannot be looked at: {e}"))?;
         gone.iter().for_each(|id| self.queue.forget(id));
         if free < need {
             return Err(format!(
@@ -284,6 +285,7 @@ impl Stage {
                 Err(Failure::File(reason)) => Outcome::Refused(reason),
                 Err(Failure::Passing(reason)) => Outcome::Failed(reason),
                 Err(Failure::Host(reason)) => Outcome::Held(reason),
+                Err(Failure::Unpictured(reason)) => Outcome::Unpictured(reason),
             };
             (hash, outcome)
         });
@@ -303,6 +305,7 @@ impl Stage {
             }
             Outcome::Refused(reason) => tracing::warn!(source, reason, "a file is set aside"),
             Outcome::Failed(reason) => tracing::warn!(source, reason, "a render failed"),
+            Outcome::Unpictured(reason) => tracing::warn!(source, reason, "the picture is made anew"),
             Outcome::Held(reason) => {
                 tracing::error!(source, reason, "rendering is paused");
                 // Another FFmpeg may be there when it goes on.

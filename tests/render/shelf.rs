@@ -174,3 +174,20 @@ async fn a_rendition_that_cannot_be_opened_is_made_anew_and_standby_never() {
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), made);
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn a_cache_that_is_cleared_meanwhile_costs_a_pause_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let (settings, _in_use) = settings(folder.path());
+    let mut stage = Stage::start(settings, library(few()[..1].to_vec(), None)).await;
+    stage.until("the first is rendered", |shelf| shelf.complete).await;
+    fs::remove_dir_all(folder.path().join("loops")).unwrap();
+    stage.library.send_replace(Arc::new(library(few()[..2].to_vec(), None)));
+    let shelf = stage.until("the second", |shelf| shelf.complete && shelf.tracks.len() == 2).await;
+    stage.open(&shelf.tracks[1]);
+    fs::remove_dir_all(folder.path().join("renditions")).unwrap();
+    stage.library.send_replace(Arc::new(library(few(), None)));
+    let shelf = stage.until("the third", |shelf| shelf.complete && shelf.tracks.len() == 3).await;
+    stage.open(&shelf.tracks[2]);
+    stage.stop().await;
+}

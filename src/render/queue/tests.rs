@@ -212,3 +212,15 @@ proptest! {
         prop_assert!(queue.complete());
     }
 }
+
+#[test]
+fn a_loop_that_has_gone_is_made_again_before_the_track() {
+    let (mut queue, now) = (queue(), Instant::now());
+    queue.set_library(library(&[1], Some(9)));
+    let job = start_track(&mut queue, now);
+    assert!(!queue.on(&job.hash(), Outcome::Unpictured("gone".into()), now));
+    let picture = start(&mut queue, now);
+    assert!(matches!(picture, Job::Picture(_)), "{picture:?}");
+    queue.on(&picture.hash(), Outcome::Pictured, now);
+    assert_eq!(start(&mut queue, now), job);
+}

@@ -15,6 +15,17 @@ pub enum Failure {
     Passing(String),
     /// The machine is at fault.
     Host(String),
+    /// The picture's loop has gone from the cache.
+    Unpictured(String),
+}
+
+impl Failure {
+    /// Why, in words.
+    pub fn into_reason(self) -> String {
+        let (Self::File(reason) | Self::Passing(reason) | Self::Host(reason) | Self::Unpictured(reason)) =
+            self;
+        reason
+    }
 }
 
 /// Whose fault it is that FFmpeg did not do it.

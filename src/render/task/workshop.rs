@@ -217,7 +217,10 @@ impl Workshop {
         let (renditions, grid, reference) =
             (self.places.renditions.clone(), self.profile.grid(), self.reference.clone());
         blocking(move || {
-            disk::link(&pictures, &room.join(VIDEO_FILE)).map_err(on_disk)?;
+            disk::link(&pictures, &room.join(VIDEO_FILE)).map_err(|error| match pictures.exists() {
+                true => on_disk(error),
+                false => Failure::Unpictured(format!("the picture's loop has gone: {error}")),
+            })?;
             let index =
                 |kind, file| disk::index(kind, &room.join(file)).map_err(|e| Failure::Passing(e.to_string()));
             let (audio, video) = (index(TagKind::Audio, AUDIO_FILE)?, index(TagKind::Video, VIDEO_FILE)?);
