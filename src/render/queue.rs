@@ -2,7 +2,7 @@
 //!
 //! The picture comes first, because every rendition needs it; then what the schedule wishes for,
 //! in its order; then the library, in its order. What failed for a passing reason is tried again
-//! later, a few times; what the machine is to blame for (no FFmpeg, no disk space) holds up
+//! later, a few times, and what cannot be reached until it can; what the machine is to blame for (no FFmpeg, no disk space) holds up
 //! everything and nobody's count. The sound of a track is rendered once: under another picture it
 //! is taken over from the rendition that has it.
 
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Attempts that may fail for a passing reason before the file is set aside.
 const MOST_ATTEMPTS: u32 = 3;
+/// The pause doubles so often while a file cannot be reached: from half a minute to eight.
+const MOST_DOUBLINGS: u32 = 4;
 
 /// A rendition that lies on the shelf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub enum Outcome {
     Refused(String),
     /// Something went wrong that may go right another time.
     Failed(String),
+    /// The file cannot be reached; nobody knows for how long.
+    Away(String),
     /// The machine is at fault; no job would fare better.
     Held(String),
     /// The picture's loop has gone.
@@ -93,6 +97,8 @@ pub enum Next {
 
 struct Retry {
     attempts: u32,
+    /// Times in a row that the file could not be reached; they count for nothing but the pause.
+    away: u32,
     not_before: Instant,
 }
 
@@ -262,9 +268,16 @@ impl Queue {
                 let attempts = self.retries.get(hash).map_or(0, |retry| retry.attempts) + 1;
                 if attempts < MOST_ATTEMPTS {
                     let not_before = now + self.pause * 4u32.pow(attempts - 1);
-                    self.retries.insert(hash.clone(), Retry { attempts, not_before });
+                    self.retries.insert(hash.clone(), Retry { attempts, away: 0, not_before });
                 }
                 (attempts >= MOST_ATTEMPTS).then(|| format!("{reason} (tried {attempts} times)"))
+            }
+            Outcome::Away(_) => {
+                let (attempts, away) =
+                    self.retries.get(hash).map_or((0, 0), |retry| (retry.attempts, retry.away));
+                let not_before = now + self.pause * (1 << away.min(MOST_DOUBLINGS));
+                self.retries.insert(hash.clone(), Retry { attempts, away: away + 1, not_before });
+                None
             }
             Outcome::Refused(reason) => Some(reason),
             Outcome::Pictured => {

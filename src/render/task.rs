@@ -279,11 +279,14 @@ impl Stage {
             let outcome = match work(&job, &shop, &gauge).await {
                 Ok(outcome) => outcome,
                 // The built-in picture is not at fault; something is with this machine's FFmpeg.
-                Err(Failure::File(reason) | Failure::Passing(reason)) if job == Job::Picture(None) => {
+                Err(Failure::File(reason) | Failure::Passing(reason) | Failure::Away(reason))
+                    if job == Job::Picture(None) =>
+                {
                     Outcome::Held(reason)
                 }
                 Err(Failure::File(reason)) => Outcome::Refused(reason),
                 Err(Failure::Passing(reason)) => Outcome::Failed(reason),
+                Err(Failure::Away(reason)) => Outcome::Away(reason),
                 Err(Failure::Host(reason)) => Outcome::Held(reason),
                 Err(Failure::Unpictured(reason)) => Outcome::Unpictured(reason),
             };
@@ -305,6 +308,7 @@ impl Stage {
             }
             Outcome::Refused(reason) => tracing::warn!(source, reason, "a file is set aside"),
             Outcome::Failed(reason) => tracing::warn!(source, reason, "a render failed"),
+            Outcome::Away(reason) => tracing::warn!(source, reason, "a file cannot be reached"),
             Outcome::Unpictured(reason) => tracing::warn!(source, reason, "the picture is made anew"),
             Outcome::Held(reason) => {
                 tracing::error!(source, reason, "rendering is paused");

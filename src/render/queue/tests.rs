@@ -224,3 +224,19 @@ fn a_loop_that_has_gone_is_made_again_before_the_track() {
     queue.on(&picture.hash(), Outcome::Pictured, now);
     assert_eq!(start(&mut queue, now), job);
 }
+
+#[test]
+fn what_cannot_be_reached_is_tried_until_it_can_and_never_set_aside() {
+    let (mut queue, mut now) = (queue(), Instant::now());
+    queue.set_library(library(&[1], None));
+    for doublings in [0, 1, 2, 3, 4, 4, 4] {
+        let job = start_track(&mut queue, now);
+        assert!(!queue.on(&job.hash(), Outcome::Away("no such file".into()), now));
+        let until = now + PAUSE * (1 << doublings);
+        assert_eq!(queue.next(now), Next::Wait(Some(until)));
+        assert_eq!((queue.tracks()[0].state.clone(), queue.quarantined()), (State::Pending, Vec::new()));
+        now = until;
+    }
+    let job = start_track(&mut queue, now);
+    assert!(!queue.on(&job.hash(), Outcome::Failed("killed".into()), now), "the first that counts");
+}

@@ -13,6 +13,8 @@ pub enum Failure {
     File(String),
     /// It may go right another time.
     Passing(String),
+    /// The file cannot be reached now, as when a disk or a network mount is away.
+    Away(String),
     /// The machine is at fault.
     Host(String),
     /// The picture's loop has gone from the cache.
@@ -22,9 +24,25 @@ pub enum Failure {
 impl Failure {
     /// Why, in words.
     pub fn into_reason(self) -> String {
-        let (Self::File(reason) | Self::Passing(reason) | Self::Host(reason) | Self::Unpictured(reason)) =
-            self;
-        reason
+        match self {
+            Self::File(reason)
+            | Self::Passing(reason)
+            | Self::Away(reason)
+            | Self::Host(reason)
+            | Self::Unpictured(reason) => reason,
+        }
+    }
+}
+
+/// FFmpeg's words for a file that cannot be reached.
+const AWAY: [&str; 3] = ["No such file or directory", "Input/output error", "Stale file handle"];
+
+/// Why a file of the library's cannot be looked at. It was read once, so its source may be away.
+pub fn unreadable(error: io::Error) -> Failure {
+    let reason = format!("cannot read it: {error}");
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Failure::Passing(reason),
+        _ => Failure::Away(reason),
     }
 }
 
@@ -43,7 +61,7 @@ pub fn blame(error: ffmpeg::Error) -> Failure {
                 }
                 () if said("Cannot allocate memory") => Failure::Passing("FFmpeg ran out of memory".into()),
                 // The library has seen it, so it was there a moment ago.
-                () if said("No such file or directory") => Failure::Passing(reason),
+                () if AWAY.into_iter().any(said) => Failure::Away(reason),
                 () if said("Format not on whitelist") => {
                     Failure::File("it is no music: FFmpeg takes it for another kind of file".into())
                 }
@@ -80,4 +98,23 @@ pub fn other_headers(what: &str) -> Failure {
     Failure::File(format!(
         "FFmpeg gave its {what} other codec headers than the rest of the profile has; clear the cache to start afresh"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::notes::Notes;
+
+    #[test]
+    fn a_source_that_is_away_is_not_the_files_fault() {
+        for words in AWAY {
+            let mut notes = Notes::default();
+            notes.line(&format!("[error] file:/music/a.mp3: {words}"));
+            let exit = ffmpeg::Error::Exit { status: 251, notes: Box::new(notes) };
+            assert!(matches!(blame(exit), Failure::Away(reason) if reason == words));
+        }
+        for code in [libc::ENOENT, libc::EIO, libc::ESTALE] {
+            assert!(matches!(unreadable(io::Error::from_raw_os_error(code)), Failure::Away(_)));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Makes the loop of a picture or a clip, once for all renditions that show it.
 
 use super::disk;
-use super::fault::{Failure, on_disk, other_headers, packing};
+use super::fault::{Failure, on_disk, other_headers, packing, unreadable};
 use super::workshop::{Gauge, Workshop, blocking, files};
 use crate::config::Rate;
 use crate::media::ContentHash;
@@ -33,7 +33,7 @@ impl Workshop {
             move || head(&path)
         })
         .await
-        .map_err(|e| Failure::Passing(format!("cannot read it: {e}")))?;
+        .map_err(unreadable)?;
         let kind = Kind::of(&head)
             .ok_or_else(|| Failure::File("it is neither a picture nor a clip of a known kind".into()))?;
         let room = self.room(&format!("loop-{hash}")).await?;

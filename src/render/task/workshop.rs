@@ -1,7 +1,7 @@
 //! Makes one rendition: FFmpeg runs, packing, verification, shelving.
 
 use super::disk::{self, Places, Reference, Work};
-use super::fault::{Failure, blame, on_disk, other_headers, packing};
+use super::fault::{Failure, blame, on_disk, other_headers, packing, unreadable};
 use super::ffmpeg::{self, Patience};
 use crate::library::Track;
 use crate::media::flv::TagKind;
@@ -311,7 +311,7 @@ async fn stamp(path: &Path, size: u64) -> Result<Option<SystemTime>, Failure> {
     match blocking(move || fs::metadata(path)).await {
         Ok(meta) if meta.len() == size => Ok(meta.modified().ok()),
         Ok(_) => Err(Failure::Passing("it has changed since it was read".into())),
-        Err(e) => Err(Failure::Passing(format!("cannot read it: {e}"))),
+        Err(e) => Err(unreadable(e)),
     }
 }
 
