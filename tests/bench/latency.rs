@@ -22,7 +22,8 @@ pub fn measure(stage: &Stage, report: &mut String) {
         took.sort();
         let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
         let verdict = if worst <= most { "met" } else { "**missed**" };
-        let _ = writeln!(report, "| {what} | {} ms | {} ms | {} | ≤ {most:?}: {verdict} |", took.len());
+        let (median, worst, of) = (median.as_millis(), worst.as_millis(), took.len());
+        let _ = writeln!(report, "| {what} | {median} ms | {worst} ms | {of} | ≤ {most:?}: {verdict} |");
     };
     eprintln!("starts …");
     line("from the start of the process, warm", starts(stage), Duration::from_secs(1));
