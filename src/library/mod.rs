@@ -38,7 +38,7 @@ pub struct Library {
 pub struct Track {
     /// Its path below the media source, parts separated by `/`.
     pub source: String,
-    /// Where its bytes lie on this machine.
+    /// Where its bytes lie on this machine; or newer ones, which are not whole or not read yet.
     pub path: PathBuf,
     /// The hash of its bytes.
     pub hash: ContentHash,

@@ -10,6 +10,8 @@
 //! - A file with the size, time and inode of a known one was renamed or linked: not read.
 //! - Where size and time are known but the inode or the change time is not (a restored backup, a
 //!   tag editor that puts the time back), the file stays known and is read once more to be sure.
+//! - A file that is there in another version stays what it was until the new one has been read: a
+//!   `touch` or a restored backup of the whole folder takes nothing off the air.
 //! - What cannot be seen is not gone: below a folder that cannot be listed everything stays as it
 //!   was, and so does all of it when the root has become an empty folder of another disk, which is
 //!   what an unmounted disk looks like.
@@ -71,10 +73,10 @@ struct File {
 }
 
 enum State {
-    /// Perhaps still being written.
-    Settling,
-    /// Whole, and not read yet.
-    Unread,
+    /// Perhaps still being written; the version before it counts meanwhile.
+    Settling(Option<Known>),
+    /// Whole, and not read yet; likewise.
+    Unread(Option<Known>),
     Known(Known),
     Unreadable {
         reason: String,
@@ -133,11 +135,11 @@ impl Index {
 
     /// What there is to remember: see [`Index::remember`]. Not what is to be read to be sure.
     pub fn known(&self) -> (Option<RootId>, impl Iterator<Item = (&str, Stamp, &Content)>) {
-        let known = self.files.iter().filter_map(|(source, file)| match &file.state {
-            State::Known(known) if known.stamp == file.stamp => {
-                Some((source.as_str(), known.stamp, &known.content))
-            }
-            _ => None,
+        let is_sure =
+            |file: &File, known: &Known| known.stamp == file.stamp || !known.stamp.is_like(&file.stamp);
+        let known = self.files.iter().filter_map(move |(source, file)| {
+            let known = file.state.known().filter(|known| is_sure(file, known))?;
+            Some((source.as_str(), known.stamp, &known.content))
         });
         (self.id, known)
     }
@@ -163,8 +165,8 @@ impl Index {
         }
         let blind = |source: &str| listing.blind.iter().any(|place| is_below(source, &place.source));
         for (source, mut file) in old.into_iter().filter(|(source, _)| blind(source)) {
-            if matches!(file.state, State::Known(_)) {
-                file.seen = false;
+            if let Some(known) = file.state.take_known() {
+                (file.seen, file.state) = (false, State::Known(known));
                 self.files.insert(source, file);
             }
         }
@@ -179,16 +181,17 @@ impl Index {
         let Some(file) = self.files.get_mut(&job.source).filter(|file| file.stamp == job.stamp) else {
             return;
         };
-        let was_open = matches!(file.state, State::Unread);
+        let was_open = file.is_open();
         match outcome {
             Outcome::Read(content) => {
                 file.state = State::Known(known(&self.root, &job.source, job.stamp, content));
             }
             Outcome::Changed(stamp) => {
-                (file.stamp, file.since, file.state) = (stamp, now.steady, State::Settling);
+                let last = file.state.take_known();
+                (file.stamp, file.since, file.state) = (stamp, now.steady, State::Settling(last));
             }
             // Perhaps its disk is gone; the next look knows.
-            Outcome::Gone if matches!(file.state, State::Known(_)) => {}
+            Outcome::Gone if file.state.known().is_some() => {}
             Outcome::Gone => {
                 self.files.remove(&job.source);
             }
@@ -211,9 +214,10 @@ impl Index {
         let mut library = Library { complete: self.complete, ..Library::default() };
         if !self.is_held() {
             library.background = self.background.shown().cloned();
-            library.tracks.extend(self.files.values().filter_map(|file| match &file.state {
-                State::Known(Known { item: Item::Track(track), .. }) => Some(track.clone()),
-                _ => None,
+            let items = self.files.values().filter_map(|file| Some(&file.state.known()?.item));
+            library.tracks.extend(items.filter_map(|item| match item {
+                Item::Track(track) => Some(track.clone()),
+                Item::Background(_) => None,
             }));
         }
         library.problems.extend(self.problems.iter().cloned());
@@ -234,29 +238,26 @@ impl Index {
         !self.complete && self.background.is_awaited()
     }
 
-    fn state_of(&self, found: &Found, before: Option<File>, linked: &Linked, now: Now) -> File {
+    fn state_of(&self, found: &Found, mut before: Option<File>, linked: &Linked, now: Now) -> File {
         let Found { source, kind, stamp } = found;
         let (kind, stamp) = (*kind, *stamp);
         let fresh = |state| File { kind, stamp, since: now.steady, seen: true, state };
-        let before = match before {
-            Some(File { state: State::Known(known), .. })
-                if known.stamp.is_like(&stamp) && known.content.about.suits(kind) =>
-            {
-                return fresh(State::Known(known));
-            }
-            Some(file) if file.stamp == stamp && file.kind == kind => Some(file),
-            _ => None,
-        };
+        let last = before.as_mut().and_then(|file| file.state.take_known());
+        let mut last = last.filter(|known| known.content.about.suits(kind));
+        if let Some(known) = last.take_if(|known| known.stamp.is_like(&stamp)) {
+            return fresh(State::Known(known));
+        }
         if let Some(content) = linked.get(&stamp.link()).filter(|content| content.about.suits(kind)) {
             return fresh(State::Known(known(&self.root, source, stamp, content.clone())));
         }
+        let before = before.filter(|file| file.stamp == stamp && file.kind == kind);
         let since = before.as_ref().map_or(now.steady, |file| file.since);
         let state = match before.map(|file| file.state) {
             Some(State::Unreadable { reason, at }) if now.steady < at + RETRY => {
                 State::Unreadable { reason, at }
             }
-            _ if self.whole_in(&stamp, since, now).is_zero() => State::Unread,
-            _ => State::Settling,
+            _ if self.whole_in(&stamp, since, now).is_zero() => State::Unread(last),
+            _ => State::Settling(last),
         };
         File { kind, stamp, since, seen: true, state }
     }
@@ -277,10 +278,10 @@ impl Index {
             self.open += usize::from(file.is_open());
             let job = || Job { source: source.clone(), kind: file.kind, stamp: file.stamp };
             match &file.state {
-                State::Unread if file.kind == Kind::Track => plan.read.push_back(job()),
-                State::Unread => backgrounds.push(job()),
+                State::Unread(_) if file.kind == Kind::Track => plan.read.push_back(job()),
+                State::Unread(_) => backgrounds.push(job()),
                 State::Known(known) if file.seen && known.stamp != file.stamp => checks.push(job()),
-                State::Settling => {
+                State::Settling(_) => {
                     let at = now.steady + self.whole_in(&file.stamp, file.since, now);
                     plan.look_again = plan.look_again.into_iter().chain([at]).min();
                 }
@@ -319,7 +320,27 @@ impl Index {
 
 impl File {
     fn is_open(&self) -> bool {
-        matches!(self.state, State::Settling | State::Unread)
+        matches!(self.state, State::Settling(_) | State::Unread(_))
+    }
+}
+
+impl State {
+    /// What counts of the file now: the last version that was read.
+    fn known(&self) -> Option<&Known> {
+        match self {
+            Self::Known(known) | Self::Settling(Some(known)) | Self::Unread(Some(known)) => Some(known),
+            _ => None,
+        }
+    }
+
+    /// Takes out what [`State::known`] is; what is left is not for use if there was any.
+    fn take_known(&mut self) -> Option<Known> {
+        self.known()?;
+        match std::mem::replace(self, Self::Settling(None)) {
+            Self::Known(known) => Some(known),
+            Self::Settling(last) | Self::Unread(last) => last,
+            Self::Unreadable { .. } => None,
+        }
     }
 }
 

@@ -60,6 +60,34 @@ fn what_is_read_to_be_sure_stays_meanwhile_and_changes_if_it_must() {
 }
 
 #[test]
+fn what_is_touched_or_replaced_stays_what_it_was_until_it_is_read_anew() {
+    let mut house = house_of(&["a.mp3", "b.ogg", "x/a.mp3"]);
+    let before = house.index.library();
+    house.write("a.mp3", 77, 100);
+    let now = house.disk.now;
+    for file in house.disk.files.values_mut() {
+        (file.modified, file.changed) = (now, now);
+    }
+    assert!(house.follow(9).read.is_empty(), "it settles");
+    assert_eq!(house.index.library(), before);
+    house.restart();
+    house.disk.closed.insert("x".to_owned());
+    house.follow(9);
+    assert_eq!(house.index.library().tracks, before.tracks, "after a restart and unseen, too");
+    house.disk.closed.clear();
+    house.look();
+    house.disk.now += 60_000;
+    house.follow(0);
+    assert_eq!(house.index.library().tracks, before.tracks, "it is whole, and not read yet");
+    house.disk.files.get_mut("b.ogg").unwrap().readable = false;
+    house.disk.files.remove("x/a.mp3");
+    house.follow(9);
+    let read = [("a.mp3".to_owned(), house.disk.files["a.mp3"].hash())];
+    assert_eq!(house.tracks(), read.into(), "read, unreadable and gone");
+    assert_eq!(house.index.library().problems[0].source, "b.ogg");
+}
+
+#[test]
 fn a_renamed_file_is_not_read_and_has_the_credits_of_its_new_name() {
     let mut house = house_of(&["Old - Name.mp3"]);
     let (reads, file) = (house.reads, house.disk.files.remove("Old - Name.mp3").unwrap());

@@ -152,6 +152,13 @@ impl House {
         self.index.library().tracks.iter().map(|track| (track.source.clone(), track.hash.clone())).collect()
     }
 
+    /// The tracks, and those that were read and are held back.
+    pub(super) fn known(&self) -> BTreeMap<String, ContentHash> {
+        let tracks = self.index.known().1.filter(|(_, _, content)| content.about.suits(Kind::Track));
+        let known = tracks.map(|(source, _, content)| (source.to_owned(), content.hash.clone()));
+        known.chain(self.tracks()).collect()
+    }
+
     pub(super) fn write(&mut self, source: &str, content: u64, size: u64) {
         let now = self.disk.now;
         self.disk.inodes += 1;
