@@ -205,6 +205,32 @@ async fn a_source_that_vanishes_keeps_its_tracks_and_comes_back() {
     keeping.stop().await;
 }
 
+#[test]
+fn while_the_disk_hangs_the_library_is_what_it_was() {
+    // Whoever has the only thread for blocking work is a disk that hangs.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let house = House::new();
+        house.old("a.mp3", "one");
+        house.old("background.png", "picture");
+        let mut keeping = house.start();
+        let before = keeping.complete().await;
+        keeping.stop().await;
+
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let mut keeping = house.start();
+        // Behind what is remembered, and before the folder.
+        let hanging = tokio::spawn(async { tokio::task::spawn_blocking(move || hang.recv()).await });
+        let library = keeping.until(|library| !library.tracks.is_empty()).await;
+        assert_eq!(*library, Library { complete: false, ..(*before).clone() });
+        drop(release);
+        assert!(hanging.await.unwrap().unwrap().is_err());
+        assert_eq!(keeping.complete().await, before);
+        keeping.stop().await;
+    });
+}
+
 #[tokio::test]
 async fn a_source_that_never_was_is_a_problem() {
     let house = House::new();

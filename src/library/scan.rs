@@ -33,7 +33,7 @@ pub use job::{About, Content, Job, Outcome, Plan};
 pub use listing::{Found, Listing, Now, RootId, Stamp};
 
 use super::credits::credits;
-use super::files::Kind;
+use super::files::{self, Kind};
 use super::{Library, Picture, Problem, Track};
 use background::{Background, Best};
 use listing::is_below;
@@ -116,7 +116,8 @@ impl Index {
         }
     }
 
-    /// Puts in what an earlier life of the program knew of the same source.
+    /// Puts in what an earlier life of the program knew of the same source. It counts until the
+    /// first look, which may be long in coming.
     pub fn remember(
         &mut self,
         id: Option<RootId>,
@@ -124,13 +125,13 @@ impl Index {
     ) {
         self.id = id;
         for (source, stamp, content) in files {
-            let kind = match content.about {
-                About::Track(_) => Kind::Track,
-                About::Background(_) => Kind::Background { rank: 0 },
-            };
+            // As it is configured now.
+            let kind = files::kind(&source, self.background.configured());
+            let Some(kind) = kind.filter(|kind| content.about.suits(*kind)) else { continue };
             let state = State::Known(known(&self.root, &source, stamp, content));
             self.files.insert(source, File { kind, stamp, since: Duration::ZERO, seen: true, state });
         }
+        self.choose_background(Duration::ZERO);
     }
 
     /// What there is to remember: see [`Index::remember`]. Not what is to be read to be sure.
@@ -204,7 +205,7 @@ impl Index {
             self.open += 1;
         }
         if job.kind != Kind::Track {
-            self.choose_background(now);
+            self.choose_background(now.steady);
         }
         self.conclude(now);
     }
@@ -292,13 +293,13 @@ impl Index {
             plan.read.push_front(job);
         }
         plan.read.extend(checks);
-        self.choose_background(now);
+        self.choose_background(now.steady);
         self.conclude(now);
         plan.look_again = plan.look_again.into_iter().chain(self.background.deadline(self.settle)).min();
         plan
     }
 
-    fn choose_background(&mut self, now: Now) {
+    fn choose_background(&mut self, now: Duration) {
         let candidates = self.files.values().filter_map(|file| match file.kind {
             Kind::Background { rank } => Some((rank, &file.state)),
             Kind::Track => None,
@@ -308,7 +309,10 @@ impl Index {
             State::Unreadable { .. } => Best::Unreadable,
             _ => Best::Awaited,
         });
-        self.background.on_best(best, now.steady, self.settle);
+        // Before the first look nobody knows that there is none.
+        let is_to_come = self.first.is_none() && self.background.configured().is_some();
+        let best = best.or(is_to_come.then_some(Best::Awaited));
+        self.background.on_best(best, now, self.settle);
     }
 
     /// Whether the first look is over.

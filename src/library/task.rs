@@ -77,7 +77,8 @@ pub enum Error {
 /// Publishes the library and every change of it until it is told to stop. What is wrong with the
 /// folder or with files in it is a [`Problem`] in the library and no error.
 ///
-/// The first tracks are published as soon as they are read, the whole library, `complete`, when
+/// What an earlier run knew is published before the folder is looked at. The first tracks are
+/// published as soon as they are read, the whole library, `complete`, when
 /// all that was there at the start has been.
 pub async fn run(
     settings: Settings,
@@ -135,6 +136,8 @@ impl Keeper {
 
     async fn run(&mut self) -> Done<()> {
         self.recall().await?;
+        // The disk may hang; what was known yesterday plays meanwhile.
+        self.publish();
         while !self.cancel.is_cancelled() {
             let plan = self.look().await?;
             let look_again = plan.look_again;

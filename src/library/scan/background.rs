@@ -42,6 +42,11 @@ impl Background {
         }
     }
 
+    /// The configured one, if there is one.
+    pub(super) fn configured(&self) -> Option<&str> {
+        self.configured.as_deref()
+    }
+
     /// What is shown.
     pub(super) fn shown(&self) -> Option<&Picture> {
         self.shown.as_ref()

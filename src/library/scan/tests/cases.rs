@@ -61,7 +61,7 @@ fn what_is_read_to_be_sure_stays_meanwhile_and_changes_if_it_must() {
 
 #[test]
 fn what_is_touched_or_replaced_stays_what_it_was_until_it_is_read_anew() {
-    let mut house = house_of(&["a.mp3", "b.ogg", "x/a.mp3"]);
+    let mut house = house_of(&["a.mp3", "b.ogg", "x/a.mp3", "background.jpg"]);
     let before = house.index.library();
     house.write("a.mp3", 77, 100);
     let now = house.disk.now;
@@ -189,6 +189,25 @@ fn tracks_wait_for_the_background_and_the_background_survives_its_replacement() 
     house.disk.files.remove("background.jpg");
     house.rest();
     assert_eq!(house.index.library().background, None);
+}
+
+#[test]
+fn what_is_remembered_counts_before_the_first_look_with_the_background_of_today() {
+    let mut house = house_of(&["a.mp3", "background.jpg", "background.png"]);
+    let before = house.index.library();
+    house.restart();
+    assert_eq!(house.index.library(), Library { complete: false, ..before });
+
+    let text = manifest::to_text(&house.index, Path::new(ROOT));
+    house.index = Index::new(ROOT.into(), Some("art.png".to_owned()), SETTLE);
+    assert!(manifest::recall(&text, Path::new(ROOT), &mut house.index));
+    assert_eq!(house.index.library(), Library::default(), "held until the configured one is known");
+    // Which are no candidates any more.
+    house.disk.files.retain(|source, _| !source.starts_with("background"));
+    house.look();
+    let library = house.index.library();
+    assert_eq!((library.tracks.len(), library.background), (1, None), "it is not there");
+    assert_eq!(library.problems[0].source, "art.png");
 }
 
 #[test]
