@@ -139,7 +139,9 @@ impl Story {
                 _ => continue,
             };
             let carried = arrivals.iter().any(|at| *at < *from);
-            if carried {
+            // A black hole that gives way to another fault in between is noticed later.
+            let lasts = self.forecasts[0].iter().all(|(next, _)| next <= from || *next >= from + limit);
+            if carried && (lasts || limit < 1_000) {
                 let next = arrivals[arrivals.partition_point(|at| at <= from)];
                 assert!(next - from <= limit, "{} ms of silence after {weather:?} at {from} ms", next - from);
             }
