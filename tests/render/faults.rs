@@ -71,8 +71,19 @@ async fn one_that_goes_on_without_end_meets_its_deadline() {
     assert!(reason(&mut stage).await.contains("not done after"));
 }
 
+/// Set in the process that runs one test alone.
+const ALONE: &str = "NONSTOP_TEST_ALONE";
+
 #[tokio::test]
 async fn one_that_floods_its_output_costs_no_memory() {
+    // Memory is the whole process's, so this one runs in a process where no other test does.
+    if std::env::var_os(ALONE).is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args(["faults::one_that_floods_its_output_costs_no_memory", "--exact"]).env(ALONE, "1");
+        let output = alone.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
     let scratch = tempfile::tempdir().unwrap();
     let script = format!("{MEASURES}\nyes 'a line that is as good as any other' & yes | tr -d '\\n' >&2");
     let flood = |s: &mut Settings| s.patience.output = 32 << 20;
