@@ -107,7 +107,7 @@ fn a_machine_that_stood_still_goes_on_near_the_present_in_the_same_session() {
         let publisher = publisher(Climate::BackupWell, 0, &net);
         let destination = tokio::spawn(task::run(publisher, status, CancellationToken::new()));
         sleep(Duration::from_secs(20)).await;
-        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::time::advance(Duration::from_secs(50)).await;
         sleep(Duration::from_secs(20)).await;
         destination.abort();
         weather.abort();
@@ -118,10 +118,10 @@ fn a_machine_that_stood_still_goes_on_near_the_present_in_the_same_session() {
         let steps: Vec<_> = messages.windows(2).map(|two| two[1].timestamp - two[0].timestamp).collect();
         let leaps: Vec<_> = steps.iter().filter(|step| **step > 40).collect();
         // What was 10 s old and a GOP before it was still worth sending.
-        assert!(matches!(leaps[..], [leap] if (47_000..=51_000).contains(leap)), "{leaps:?}");
+        assert!(matches!(leaps[..], [leap] if (37_000..=41_000).contains(leap)), "{leaps:?}");
         // And it has caught up since.
         let last = messages.last().unwrap().timestamp;
-        assert!((100_000..=102_900).contains(&last), "{last}");
+        assert!((90_000..=92_900).contains(&last), "{last}");
     });
 }
 

@@ -27,6 +27,8 @@ pub const ANSWER: Duration = Duration::from_secs(4);
 /// what a session may start behind: [`Rules::skip`](super::failover::Rules::skip) and a GOP of 4 s.
 pub const ABSENT: Duration = Duration::from_secs(20);
 
+/// How long an end in order may take; below [`Rules::finish`](super::failover::Rules::finish).
+pub const GOODBYE: Duration = Duration::from_millis(2_500);
 /// How often a session that has sent its last looks whether all of it was acknowledged.
 pub const GLANCE: Duration = Duration::from_millis(50);
 /// How long it then waits for the peer to close as well, so that nothing of ours can reach a peer
@@ -41,9 +43,10 @@ pub const SEND_BUFFER: usize = 256 << 10;
 /// What `TCP_NOTSENT_LOWAT` is set to, in bytes: how much may wait in the kernel that was not sent
 /// even once. What is beyond the line's own window stays here, where it costs nothing to drop.
 pub const NOT_SENT: u32 = 128 << 10;
-/// What `TCP_USER_TIMEOUT` is set to: when the kernel itself gives up a connection. It acts only
-/// where the ledger cannot, in a process that is frozen; so it is longer than any stall.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What `TCP_USER_TIMEOUT` is set to: when the kernel itself gives up a connection. The ledger does
+/// so long before. But a session that was given up in a black hole is kept until its ingest can be
+/// told, and this says for how long: ingests forget a silent publisher sooner (nginx-rtmp: 90 s).
+pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What is being waited for in a phase, for a person.
 pub const fn name(phase: Phase) -> &'static str {

@@ -5,6 +5,7 @@
 //! failover is asked, so a session that merely goes on wakes nobody.
 
 pub mod net;
+mod pipe;
 mod probe;
 mod running;
 mod session;

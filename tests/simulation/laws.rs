@@ -147,7 +147,7 @@ impl Story {
             }
         }
         let (first, _) = self.extent();
-        assert!(self.arrivals[first].unwrap() <= 3_500, "the first byte came late");
+        assert!(self.arrivals[first].unwrap() <= 4_000, "the first byte came late");
     }
 
     /// When all has been well for a while, primary alone carries the stream.

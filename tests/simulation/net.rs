@@ -27,6 +27,9 @@ pub const RECEIVE_BUFFER: usize = 8 << 10;
 /// How much a good line carries in a tick: far more than the stream.
 const LINE: usize = 2 << 10;
 
+/// How long an ingest remembers a publisher that is silent, and takes its stream for busy.
+const MEMORY: Duration = Duration::from_secs(60);
+
 /// What an ingest is like for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
@@ -71,7 +74,11 @@ pub struct Connection {
     shut: bool,
     left: bool,
     /// The publisher has dropped it.
-    pub dropped: Option<Instant>,
+    dropped: bool,
+    /// In a black hole, so that the ingest does not know.
+    lost: bool,
+    /// When the ingest last heard of it.
+    heard: Instant,
     over: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -105,9 +112,15 @@ impl Net {
                 }
             }
         }
-        let weather = [self.weather(Role::Primary), self.weather(Role::Backup)];
-        for connection in self.connections.iter_mut().filter(|c| !c.over) {
-            connection.tick(weather[connection.role as usize], now);
+        for number in 0..self.connections.len() {
+            let role = self.connections[number].role;
+            let mut others = self.connections.iter().enumerate().filter(|(other, _)| *other != number);
+            let busy = others.any(|(_, other)| other.role == role && other.holds());
+            let weather = self.weather(role);
+            let connection = &mut self.connections[number];
+            if !connection.over {
+                connection.tick(weather, busy, now);
+            }
         }
     }
 }
@@ -126,27 +139,40 @@ impl Connection {
             closed: false,
             shut: false,
             left: false,
-            dropped: None,
+            dropped: false,
+            lost: false,
+            heard: Instant::now(),
             over: false,
             reader: None,
             writer: None,
         }
     }
 
-    fn tick(&mut self, weather: Weather, now: Instant) {
+    /// Whether the ingest takes the stream for busy with this one.
+    fn holds(&self) -> bool {
+        self.ingest.published.is_some() && !self.ingest.deleted && !self.closed && !self.over
+    }
+
+    fn tick(&mut self, weather: Weather, busy: bool, now: Instant) {
+        if now - self.heard > MEMORY {
+            self.cut(io::ErrorKind::ConnectionReset);
+        }
         if weather == Weather::Void {
             return;
         }
-        if self.dropped.is_some() && !self.left {
+        if self.dropped && !self.left && !self.lost {
             self.over = true;
             return;
         }
         if weather != Weather::Frozen {
-            self.ingest.receive(&std::mem::take(&mut self.unread), weather != Weather::Rude, now);
+            self.ingest.receive(&std::mem::take(&mut self.unread), weather != Weather::Rude && !busy, now);
         }
         let line = if let Weather::Slow(line) = weather { line } else { LINE };
         let n = line.min(self.queue.len()).min(RECEIVE_BUFFER - self.unread.len());
         self.unread.extend(self.queue.drain(..n));
+        if n > 0 {
+            self.heard = now;
+        }
         self.acked += n as u64;
         self.answers.extend(std::mem::take(&mut self.ingest.output));
         if self.shut && self.queue.is_empty() && self.unread.is_empty() && !self.closed {
@@ -222,8 +248,6 @@ impl Phone {
             Weather::Void => return None,
             _ => {}
         }
-        let mut others = net.connections.iter().filter(|c| c.role == role && c.dropped.is_none());
-        assert!(others.next().is_none(), "two connections to {role}");
         net.connections.push(Connection::new(role));
         let number = net.connections.len() - 1;
         drop(net);
@@ -259,7 +283,11 @@ impl Link for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.with(|connection| connection.dropped = Some(Instant::now()));
+        let mut net = self.net.lock().unwrap();
+        let role = net.connections[self.number].role;
+        let lost = net.weather(role) == Weather::Void;
+        let connection = &mut net.connections[self.number];
+        (connection.dropped, connection.lost) = (true, lost);
     }
 }
 

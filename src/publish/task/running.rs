@@ -2,7 +2,7 @@
 //!
 //! One that was dropped is forgotten at once: nothing that it had still to say is heard.
 
-use super::session::{self, Error, Gauge, Orders, Report, Source};
+use super::session::{self, Error, Gauge, Grave, Orders, Report, Source};
 use super::transport::Dialer;
 use crate::media::MediaTime;
 use crate::publish::rtmp::Target;
@@ -34,11 +34,12 @@ pub(super) enum Told {
     },
 }
 
-pub(super) struct Sessions<D> {
+pub(super) struct Sessions<D: Dialer> {
     targets: Vec<Target>,
     source: Source<D>,
     tasks: JoinSet<Result<MediaTime, Error>>,
     running: [Option<Running>; 2],
+    graves: [Grave<D::Link>; 2],
     /// Bytes that sessions which are gone had sent.
     sent: [u64; 2],
 }
@@ -53,7 +54,14 @@ struct Running {
 impl<D: Dialer> Sessions<D> {
     /// For a primary and, if there are two targets, a backup.
     pub(super) fn new(targets: Vec<Target>, source: Source<D>) -> Self {
-        Self { targets, source, tasks: JoinSet::new(), running: [None, None], sent: [0; 2] }
+        Self {
+            targets,
+            source,
+            tasks: JoinSet::new(),
+            running: [None, None],
+            graves: Default::default(),
+            sent: [0; 2],
+        }
     }
 
     pub(super) fn open(&mut self, role: Role) {
@@ -62,7 +70,8 @@ impl<D: Dialer> Sessions<D> {
         let (report, reports) = mpsc::channel(2);
         let gauge = Arc::new(Gauge::default());
         let target = self.targets[role as usize].clone();
-        let session = session::run(self.source.clone(), target, told, report, gauge.clone());
+        let grave = self.graves[role as usize].clone();
+        let session = session::run(self.source.clone(), target, told, report, gauge.clone(), grave);
         let task = self.tasks.spawn(session);
         self.running[role as usize] = Some(Running { task, orders, reports, gauge });
     }

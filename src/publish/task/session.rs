@@ -3,6 +3,7 @@
 //! It wakes up once an interval, and writes once then. Between timeline and socket there is no
 //! queue but the burst that is being written; while that is not out, nothing new is read.
 
+use super::pipe::Pipe;
 use super::transport::{self, Dialer, Link};
 use crate::host::Clock;
 use crate::media::MediaTime;
@@ -11,19 +12,13 @@ use crate::publish::limits;
 use crate::publish::pace::{self, Pace};
 use crate::publish::rtmp::{self, Client, Phase, StreamInfo, Target};
 use crate::timeline::{Cursor, Reader};
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::ReadBuf;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-
-/// Output that may stay allocated between bursts: a burst at 4 Mbps. The first one is larger.
-const KEEP: usize = 256 << 10;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Why a session failed.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +110,11 @@ impl Gauge {
     }
 }
 
+/// The link of a session that was given up because its peer was silent. A reset would be lost in the
+/// same black hole, and the ingest would take the stream for busy until it forgets the session by
+/// itself; so the reset is kept until the way there is open again.
+pub(super) type Grave<L> = Arc<Mutex<Option<L>>>;
+
 /// What all sessions of a destination share.
 #[derive(Clone)]
 pub(super) struct Source<D> {
@@ -131,13 +131,31 @@ pub(super) struct Source<D> {
 pub(super) async fn run<D: Dialer>(
     source: Source<D>,
     target: Target,
-    mut orders: watch::Receiver<Orders>,
+    orders: watch::Receiver<Orders>,
     reports: mpsc::Sender<Report>,
     gauge: Arc<Gauge>,
+    grave: Grave<D::Link>,
 ) -> Result<MediaTime, Error> {
     let link = source.dialer.dial(&target.url).await?;
+    drop(grave.lock().unwrap_or_else(PoisonError::into_inner).take());
     let client = Client::new(&target, source.clock.now().samples());
-    let mut pipe = Pipe { link, client, flushed: true, scratch: [0; 4096] };
+    let mut pipe = Pipe::new(link, client);
+    let result = live(&mut pipe, source, orders, reports, &gauge).await;
+    gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
+    if let Err(Error::NoAnswer { .. } | Error::Fault(_)) = result {
+        *grave.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe.link);
+    }
+    result
+}
+
+/// The life of a session, once it is connected.
+async fn live<D: Dialer>(
+    pipe: &mut Pipe<D::Link>,
+    source: Source<D>,
+    mut orders: watch::Receiver<Orders>,
+    reports: mpsc::Sender<Report>,
+    gauge: &Gauge,
+) -> Result<MediaTime, Error> {
     pipe.open().await?;
     // Fails only if the destination's task is gone, and then this task is about to be.
     let _ = reports.send(Report::Ready).await;
@@ -150,9 +168,9 @@ pub(super) async fn run<D: Dialer>(
             result = pipe.pump() => result?,
         }
     };
-    let through = carry(&mut pipe, source, from, orders, reports, &gauge).await?;
-    pipe.finish().await?;
-    gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
+    let through = carry(pipe, source, from, orders, reports, gauge).await?;
+    let late = |_| Error::NoAnswer { what: limits::name(Phase::Finishing), limit: limits::GOODBYE };
+    timeout(limits::GOODBYE, pipe.finish()).await.map_err(late).flatten()?;
     Ok(through)
 }
 
@@ -245,135 +263,5 @@ async fn fill(
             }
             false
         }
-    }
-}
-
-/// A client on its link.
-struct Pipe<L> {
-    link: L,
-    client: Client,
-    flushed: bool,
-    scratch: [u8; 4096],
-}
-
-impl<L: Link> Pipe<L> {
-    async fn open(&mut self) -> Result<(), Error> {
-        while self.client.phase() < Phase::Live {
-            let phase = self.client.phase();
-            let step = async {
-                while self.client.phase() == phase {
-                    self.pump().await?;
-                }
-                Ok(())
-            };
-            let what = limits::name(phase);
-            let late = |_| Error::NoAnswer { what, limit: limits::ANSWER };
-            timeout(limits::ANSWER, step).await.map_err(late).flatten()?;
-        }
-        Ok(())
-    }
-
-    /// Whether everything is with the kernel.
-    fn idle(&mut self) -> bool {
-        self.flushed && self.client.output().is_empty()
-    }
-
-    /// Takes in what came and writes what is to be written. Ends when something came, or when the
-    /// last of the output went out; can be dropped and called again at any time.
-    async fn pump(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll(cx)).await
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        // What the peer has to say comes first: it may be the reason why it takes nothing.
-        let came = self.poll_in(cx)?;
-        let went = self.poll_out(cx)?;
-        if came || went { Poll::Ready(Ok(())) } else { Poll::Pending }
-    }
-
-    fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
-        let mut came = false;
-        loop {
-            let mut buffer = ReadBuf::new(&mut self.scratch);
-            match Pin::new(&mut self.link).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Ok(came),
-                Poll::Ready(Err(source)) => return Err(self.broken(source)),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    return Err(Error::Closed { what: limits::name(self.client.phase()) });
-                }
-                Poll::Ready(Ok(())) => {
-                    self.client.receive(buffer.filled())?;
-                    came = true;
-                }
-            }
-        }
-    }
-
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
-        if self.idle() {
-            return Ok(false);
-        }
-        self.flushed = false;
-        let output = self.client.output();
-        while !output.is_empty() {
-            let wrote = match Pin::new(&mut self.link).poll_write(cx, output) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(result) => result,
-            };
-            match wrote {
-                Ok(n) => drop(output.drain(..n)),
-                Err(source) => return Err(self.broken(source)),
-            }
-        }
-        output.shrink_to(KEEP);
-        match Pin::new(&mut self.link).poll_flush(cx) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Err(source)) => Err(self.broken(source)),
-            Poll::Ready(Ok(())) => {
-                self.flushed = true;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Says goodbye, and waits until the peer has acknowledged every byte. How long that may take is
-    /// failover's to say.
-    async fn finish(&mut self) -> Result<(), Error> {
-        self.client.finish();
-        while !self.idle() {
-            self.pump().await?;
-        }
-        poll_fn(|cx| Pin::new(&mut self.link).poll_shutdown(cx))
-            .await
-            .map_err(|source| self.broken(source))?;
-        let mut closed = false;
-        while self.acked()? < self.link.written() {
-            let mut glance = pin!(sleep(limits::GLANCE));
-            loop {
-                tokio::select! {
-                    () = &mut glance => break,
-                    result = self.pump(), if !closed => match result {
-                        Err(Error::Closed { .. }) => closed = true,
-                        result => result?,
-                    },
-                }
-            }
-        }
-        self.link.leave();
-        if !closed {
-            let end = async { while self.pump().await.is_ok() {} };
-            // A peer that stays is left all the same.
-            let _ = timeout(limits::FAREWELL, end).await;
-        }
-        Ok(())
-    }
-
-    fn acked(&self) -> Result<u64, Error> {
-        self.link.acked().map_err(|source| self.broken(source))
-    }
-
-    fn broken(&self, source: io::Error) -> Error {
-        Error::Broken { what: limits::name(self.client.phase()), source }
     }
 }
