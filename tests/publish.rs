@@ -11,8 +11,8 @@ use nonstop::config::{Destination, KeySource, Redundancy, Secret};
 use nonstop::host::Clock;
 use nonstop::publish::failover::Rules;
 use nonstop::publish::task::{self, Net, Publisher, trust};
-use nonstop::publish::{DestinationStatus, IngestState, StreamInfo};
-use programme::reference;
+use nonstop::publish::{DestinationStatus, IngestState};
+use programme::{reference, stream_info};
 use rig::ingest::{Act, Ending, Ingest, Options, Record, Session, Stage};
 use rig::{Scratch, free_port};
 use std::path::Path;
@@ -40,13 +40,7 @@ fn publish(destination: Destination) -> OnAir {
         dialer: Net::new(destination.ca_file.as_deref()).unwrap(),
         destination,
         key: Secret::new(KEY),
-        metadata: StreamInfo {
-            width: 1280,
-            height: 720,
-            fps: 30,
-            video_bits: 2_000_000,
-            audio_bits: 128_000,
-        },
+        metadata: stream_info(),
         reader: reference().reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference().start().to_unix() + start.elapsed()),
         beat: Box::new(|| ()),

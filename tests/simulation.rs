@@ -21,10 +21,9 @@ use nonstop::config::{Destination, KeySource, Redundancy, Secret};
 use nonstop::host::Clock;
 use nonstop::publish::backoff::Backoff;
 use nonstop::publish::failover::{Renewal, Rules};
-use nonstop::publish::rtmp::StreamInfo;
 use nonstop::publish::task::{self, Publisher};
 use nonstop::publish::{DestinationStatus, Role};
-use programme::reference;
+use programme::{reference, stream_info};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -179,13 +178,7 @@ fn publisher(climate: Climate, seed: u64, net: &net::Shared) -> Publisher<Phone>
     Publisher {
         destination: destination(climate),
         key: Secret::new(KEY),
-        metadata: StreamInfo {
-            width: 1280,
-            height: 720,
-            fps: 30,
-            video_bits: 2_000_000,
-            audio_bits: 128_000,
-        },
+        metadata: stream_info(),
         reader: reference.reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed()),
         dialer: Phone(net.clone()),

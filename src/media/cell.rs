@@ -154,6 +154,11 @@ impl Grid {
         samples.div_ceil(self.cell)
     }
 
+    /// The fewest whole cells that last at least `time`, to the sample below.
+    pub fn cells_in(self, time: Duration) -> u64 {
+        self.cells_for(MediaTime::from_unix(time).samples())
+    }
+
     /// How long `cells` last.
     pub fn duration(self, cells: u64) -> Duration {
         samples_to_duration(cells.saturating_mul(self.cell))

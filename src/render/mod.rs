@@ -69,6 +69,13 @@ pub enum State {
     Quarantined,
 }
 
+impl State {
+    /// Whether it can be played now.
+    pub const fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+}
+
 /// A render that is under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendering {

@@ -62,8 +62,7 @@ pub fn extend(schedule: &Schedule, shelf: &Shelf, now: Cell, untouched: bool, ru
                     plan.again = Some(Cell(at.0 - rules.must));
                     break;
                 }
-                let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
-                choose(schedule, shelf, &plan.entries, rules, number, ready)
+                choose(schedule, shelf, &plan.entries, rules, number, |shelved| shelved.state.is_ready())
             }
             other => other,
         };
@@ -102,10 +101,7 @@ pub fn skip(schedule: &Schedule, shelf: &Shelf, now: Cell, rules: &Rules) -> Vec
     let skipped = schedule.at(at).map_or(at, |airing| airing.to);
     let mut entries = moved(schedule, skipped, at, next_number(schedule, &[]));
     if entries.is_empty() {
-        let number = next_number(schedule, &[]);
-        let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
-        let chosen = choose(schedule, shelf, &[], rules, number, ready);
-        entries.extend(chosen.and_then(|shelved| entry(shelved, number, at)));
+        entries.extend(ready_at(schedule, shelf, rules, at));
     }
     entries
 }
@@ -126,9 +122,13 @@ pub fn queue(schedule: &Schedule, track: &Shelved, now: Cell, rules: &Rules) -> 
 
 /// What is scheduled from `from` on, with new numbers, back to back from `to` on.
 fn moved(schedule: &Schedule, from: Cell, to: Cell, number: u64) -> Vec<Entry> {
-    let mut at = to;
     let whole = schedule.from(from).filter(|airing| airing.from >= from).take(MAX_ENTRIES - 1);
-    whole
+    back_to_back(whole, to, number)
+}
+
+/// The airings' entries with new numbers, each from the end of the one before on, the first from `at`.
+fn back_to_back<'a>(airings: impl Iterator<Item = &'a Airing>, mut at: Cell, number: u64) -> Vec<Entry> {
+    airings
         .zip(number..)
         .map(|(airing, number)| {
             let entry = Entry { start: at, number, ..Entry::clone(&airing.entry) };
@@ -158,20 +158,20 @@ pub fn without_lost(
         broken.contains(&airing.entry.rendition) || (airing.from >= soonest && gone(&airing.entry))
     };
     let mut coming = schedule.from(soonest).skip_while(|airing| !lost(airing)).peekable();
-    let Some(mut at) = coming.peek().map(|airing| airing.from.max(soonest)) else { return Vec::new() };
-    let coming = coming.filter(|airing| !lost(airing)).map(|airing| &*airing.entry);
-    let mut entries = Vec::new();
-    for (entry, number) in coming.zip(next_number(schedule, &[])..) {
-        entries.push(Entry { start: at, number, ..entry.clone() });
-        at = entries[entries.len() - 1].end();
-    }
+    let Some(at) = coming.peek().map(|airing| airing.from.max(soonest)) else { return Vec::new() };
+    let kept = coming.filter(|airing| !lost(airing));
+    let mut entries = back_to_back(kept, at, next_number(schedule, &[]));
     if entries.is_empty() {
-        let number = next_number(schedule, &[]);
-        let ready = |shelved: &Shelved| matches!(shelved.state, State::Ready { .. });
-        let chosen = choose(schedule, shelf, &[], rules, number, ready);
-        entries.extend(chosen.and_then(|shelved| entry(shelved, number, at)));
+        entries.extend(ready_at(schedule, shelf, rules, at));
     }
     entries
+}
+
+/// What the rotation chooses for `at` among what is ready.
+fn ready_at(schedule: &Schedule, shelf: &Shelf, rules: &Rules, at: Cell) -> Option<Entry> {
+    let number = next_number(schedule, &[]);
+    let chosen = choose(schedule, shelf, &[], rules, number, |shelved| shelved.state.is_ready());
+    chosen.and_then(|shelved| entry(shelved, number, at))
 }
 
 fn choose<'a>(

@@ -10,7 +10,7 @@ use super::plan::{self, Rules};
 use super::{Programme, Schedule};
 use crate::host::Clock;
 use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
-use crate::render::{Shelf, State};
+use crate::render::Shelf;
 use crate::store::{self, Store};
 use log::{Appended, Log};
 use opening::OPEN_AHEAD;
@@ -102,8 +102,7 @@ pub async fn start<S: Store, O: Open>(
     if keeper.aired.at(keeper.now()).is_none() {
         // Nothing is scheduled for now, so whatever is sent first begins something: better a track
         // than the card, if the shelf is only a moment behind.
-        let ready =
-            |shelf: &Arc<Shelf>| shelf.tracks.iter().any(|track| matches!(track.state, State::Ready { .. }));
+        let ready = |shelf: &Arc<Shelf>| shelf.tracks.iter().any(|track| track.state.is_ready());
         if let Ok(Ok(shelf)) = tokio::time::timeout(PROMPT, shelves.wait_for(ready)).await {
             keeper.on_shelf(shelf.clone());
         }
@@ -193,13 +192,18 @@ impl<S: Store, O: Open> Keeper<S, O> {
         self.drop_what_is_lost().await;
         let mut plan = self.extension();
         for _ in 0..RACES {
-            if plan.entries.is_empty() || self.write(Reason::Rotation, plan.entries).await {
+            if plan.entries.is_empty() {
                 break;
             }
-            self.look_at_store().await;
+            let written = self.write(Reason::Rotation, plan.entries).await;
+            if !written {
+                self.look_at_store().await;
+            }
             plan = self.extension();
+            if written {
+                break;
+            }
         }
-        let plan = self.extension();
         let now = self.now();
         let grid = self.settings.grid;
         self.aired.forget(now, HISTORY);
@@ -310,7 +314,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     }
 
     fn publish(&self, now: Cell, plan: &plan::Extension) {
-        let behind = self.settings.grid.cells_for(OPEN_BEHIND.as_secs() * crate::media::SAMPLE_RATE);
+        let behind = self.settings.grid.cells_in(OPEN_BEHIND);
         // One airing before the oldest that may be read: a hole begins where it ends.
         let first = self.aired.airings().position(|airing| airing.to.0 + behind > now.0);
         let skip = first.unwrap_or(self.aired.airings().len()).saturating_sub(1);

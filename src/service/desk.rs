@@ -7,7 +7,7 @@ use crate::host::Clock;
 use crate::library::Library;
 use crate::media::{Credits, Grid};
 use crate::publish::{DestinationStatus, IngestState, IngestStatus, Role};
-use crate::render::{Shelf, State};
+use crate::render::Shelf;
 use crate::schedule::command::{self, Command};
 use crate::schedule::{Airing, Entry, Programme};
 use std::sync::Arc;
@@ -190,7 +190,7 @@ fn library(library: &Library, shelf: &Shelf) -> status::Library {
     let quarantined = unread.chain(unplayable);
     status::Library {
         tracks: shelf.tracks.len() as u64,
-        ready: shelf.tracks.iter().filter(|t| matches!(t.state, State::Ready { .. })).count() as u64,
+        ready: shelf.tracks.iter().filter(|t| t.state.is_ready()).count() as u64,
         rendering: shelf.rendering.as_ref().map(|rendering| status::Rendering {
             source: rendering.source.clone(),
             done: f64::from(rendering.done),

@@ -27,7 +27,7 @@ use crate::host::signals::{Event, Signals};
 use crate::host::systemd::Notifier;
 use crate::host::{Clock, key};
 use crate::library::{self, Library};
-use crate::media::{Grid, RenditionId, SAMPLE_RATE};
+use crate::media::{Grid, RenditionId};
 use crate::publish::StreamInfo;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
@@ -317,13 +317,12 @@ fn stream_info(config: &Config) -> StreamInfo {
 }
 
 fn rules(config: &Config, grid: Grid) -> Rules {
-    let cells = |time: Duration| grid.cells_for(time.as_secs() * SAMPLE_RATE);
     Rules {
         order: config.rotation.order,
         seed: schedule::rotation::seed(&config.channel),
-        low: cells(LOW),
-        high: cells(HIGH),
-        must: cells(MUST),
-        margin: cells(MARGIN),
+        low: grid.cells_in(LOW),
+        high: grid.cells_in(HIGH),
+        must: grid.cells_in(MUST),
+        margin: grid.cells_in(MARGIN),
     }
 }

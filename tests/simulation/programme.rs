@@ -7,6 +7,7 @@ use crate::ingest::digest;
 use nonstop::config::FrameRate;
 use nonstop::media::synthetic::{self, Recipe};
 use nonstop::media::{Cell, Credits, Grid, Kind, MediaTime, ProfileId};
+use nonstop::publish::StreamInfo;
 use nonstop::schedule::{Airing, Entry, Programme};
 use nonstop::timeline::{Headers, Reader};
 use std::collections::HashMap;
@@ -41,6 +42,11 @@ impl Reference {
     pub fn start(&self) -> MediaTime {
         self.units[0].time.plus(Duration::from_millis(5_100))
     }
+}
+
+/// What `onMetaData` says of it.
+pub fn stream_info() -> StreamInfo {
+    StreamInfo { width: 1280, height: 720, fps: 30, video_bits: 2_000_000, audio_bits: 128_000 }
 }
 
 pub fn reference() -> &'static Reference {

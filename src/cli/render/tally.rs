@@ -28,7 +28,7 @@ impl Tally {
         let rendering = shelf.rendering.as_ref();
         Self {
             tracks: shelf.tracks.len() as u64,
-            ready: count(|state| matches!(state, State::Ready { .. })),
+            ready: count(State::is_ready),
             quarantined: count(|state| matches!(state, State::Quarantined)),
             rendering: rendering
                 .map(|job| ((job.done.clamp(0.0, 1.0) * PARTS as f32) as u64, job.source.clone())),

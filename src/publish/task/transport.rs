@@ -22,8 +22,9 @@ pub trait Dialer: Clone + Send + Sync + 'static {
 
 /// A connection to an ingest.
 ///
-/// One that is dropped is reset: what the kernel still holds for a peer that was given up must not
-/// reach it later, when another session carries the stream.
+/// One that is dropped is reset: what the kernel still holds for a peer that was given up should not
+/// reach it later, when another session carries the stream. Where the reset itself would be lost, the
+/// session keeps the link for a while (see `Grave` in the session).
 pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Bytes handed to the kernel so far.
     fn written(&self) -> u64;

@@ -1,10 +1,11 @@
 //! Keeps the renditions open that are on air soon, and does without those that cannot be opened.
 
 use super::{Keeper, OPEN_BEHIND, Open};
-use crate::media::{Cell, SAMPLE_RATE};
+use crate::media::Cell;
 use crate::render::{Shelf, Shelved, State};
 use crate::store::Store;
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,8 +19,8 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// Opens what comes within [`OPEN_AHEAD`] and closes what is over. Says when there is more to do.
     pub(super) async fn open_what_is_near(&mut self, now: Cell) -> Option<Cell> {
         let grid = self.settings.grid;
-        let cells = |time: Duration| grid.cells_for(time.as_secs() * SAMPLE_RATE);
-        let (behind, ahead) = (Cell(now.0.saturating_sub(cells(OPEN_BEHIND))), now.plus(cells(OPEN_AHEAD)));
+        let behind = Cell(now.0.saturating_sub(grid.cells_in(OPEN_BEHIND)));
+        let ahead = now.plus(grid.cells_in(OPEN_AHEAD));
         let coming = self.aired.from(behind);
         let near: Vec<_> = coming.clone().take_while(|airing| airing.from <= ahead).collect();
         let near: HashSet<_> = near.iter().map(|airing| airing.entry.rendition.clone()).collect();
@@ -35,14 +36,11 @@ impl<S: Store, O: Open> Keeper<S, O> {
             let (open, wanted) = (self.settings.open.clone(), id.clone());
             let start = || tokio::task::spawn_blocking(move || open(&wanted));
             let mut opening = self.opening.remove(&id).unwrap_or_else(start);
-            match tokio::time::timeout_at(patience, &mut opening).await {
-                Ok(Ok(Ok(rendition))) => drop(self.open.insert(id, Arc::new(rendition))),
-                Ok(failed) => {
-                    let error = failed.map_or_else(
-                        |e| e.to_string(),
-                        |opened| opened.map_or_else(|e| e.to_string(), |_| String::new()),
-                    );
-                    tracing::error!(rendition = %id, error, "a scheduled rendition cannot be opened; it is rendered anew");
+            let opened = tokio::time::timeout_at(patience, &mut opening).await;
+            match opened.map(|joined| joined.map_err(io::Error::other).flatten()) {
+                Ok(Ok(rendition)) => drop(self.open.insert(id, Arc::new(rendition))),
+                Ok(Err(error)) => {
+                    tracing::error!(rendition = %id, %error, "a scheduled rendition cannot be opened; it is rendered anew");
                     broken |= self.broken.insert(id);
                 }
                 // The disk takes its time; the next turn asks again.
@@ -56,7 +54,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
         if broken || !self.opening.is_empty() {
             return Some(now.plus(1));
         }
-        next.map(|from| Cell(from.0 - cells(OPEN_AHEAD)))
+        next.map(|from| Cell(from.0 - grid.cells_in(OPEN_AHEAD)))
     }
 
     /// Takes a shelf over, but for what is broken: to the schedule that is not rendered. What the
