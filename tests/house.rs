@@ -255,6 +255,7 @@ fn dependencies_are_free_come_from_one_registry_and_bring_one_tls_stack() {
         "Apache-2.0",
         "BSD-2-Clause",
         "BSD-3-Clause",
+        "BlueOak-1.0.0",
         "ISC",
         "Zlib",
         "0BSD",

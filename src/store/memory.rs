@@ -1,7 +1,9 @@
 //! The store in memory, which can fail on script: the fake that stands in for a bucket in tests.
 
-use super::{Error, Put, Store, Version};
+use super::{Body, Error, Object, Objects, Put, Store, Version};
+use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// How a handle's requests fail.
@@ -19,12 +21,12 @@ pub enum Fault {
 }
 
 /// Keys to contents and how often they were replaced.
-type Objects = BTreeMap<String, (Vec<u8>, u64)>;
+type Contents = BTreeMap<String, (Vec<u8>, u64)>;
 
 /// One node's handle on a store that other handles may share.
 #[derive(Clone, Default)]
 pub struct Memory {
-    objects: Arc<Mutex<Objects>>,
+    objects: Arc<Mutex<Contents>>,
     fault: Arc<Mutex<Fault>>,
 }
 
@@ -99,5 +101,56 @@ impl Store for Memory {
 
     async fn remove(&self, key: &str) -> Result<(), Error> {
         self.answer(true, || drop(self.objects.lock().unwrap().remove(key))).await
+    }
+}
+
+/// A file's rest, in pieces of at most 64 KiB.
+pub struct Pieces(Bytes);
+
+impl Body for Pieces {
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        tokio::task::yield_now().await;
+        let piece = self.0.split_to(self.0.len().min(64 << 10));
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+}
+
+impl Objects for Memory {
+    type Body = Pieces;
+
+    async fn objects(&self, prefix: &str) -> Result<Vec<Object>, Error> {
+        self.answer(false, || {
+            let objects = self.objects.lock().unwrap();
+            let listed = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+            let object = |(key, (bytes, version)): (&String, &(Vec<u8>, u64))| Object {
+                key: key.clone(),
+                size: bytes.len() as u64,
+                version: Version(version.to_string()),
+            };
+            listed.map(object).collect()
+        })
+        .await
+    }
+
+    async fn fetch(&self, key: &str, version: &Version, from: u64) -> Result<Pieces, Error> {
+        let found = self.answer(false, || {
+            let objects = self.objects.lock().unwrap();
+            let (bytes, current) = objects.get(key)?;
+            (current.to_string() == version.0).then(|| Bytes::copy_from_slice(&bytes[from as usize..]))
+        });
+        let gone = || Error { action: "read", object: key.into(), reason: "it is another by now".into() };
+        found.await?.map(Pieces).ok_or_else(gone)
+    }
+
+    async fn upload(&self, key: &str, file: &Path) -> Result<Version, Error> {
+        let error = |e: std::io::Error| Error { action: "write", object: key.into(), reason: e.to_string() };
+        let bytes = std::fs::read(file).map_err(error)?;
+        self.answer(true, || {
+            let mut objects = self.objects.lock().unwrap();
+            let version = objects.get(key).map_or(0, |(_, version)| version + 1);
+            objects.insert(key.to_owned(), (bytes, version));
+            Version(version.to_string())
+        })
+        .await
     }
 }

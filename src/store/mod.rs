@@ -8,8 +8,10 @@
 pub mod folder;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod objects;
 
 pub use folder::Folder;
+pub use objects::{Body, Object, Objects};
 
 use std::future::Future;
 
