@@ -1,8 +1,9 @@
 //! The store in memory, which can fail on script: the fake that stands in for a bucket in tests.
 
-use super::{Body, Error, Object, Objects, Put, Store, Version};
+use super::{Body, Error, Object, Objects, PAGE, Page, Put, Store, Version};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -115,19 +116,27 @@ impl Body for Pieces {
     }
 }
 
+fn object((key, (bytes, version)): (&String, &(Vec<u8>, u64))) -> Object {
+    Object { key: key.clone(), size: bytes.len() as u64, version: Version(version.to_string()) }
+}
+
 impl Objects for Memory {
     type Body = Pieces;
 
     async fn objects(&self, prefix: &str) -> Result<Vec<Object>, Error> {
         self.answer(false, || {
             let objects = self.objects.lock().unwrap();
-            let listed = objects.iter().filter(|(key, _)| key.starts_with(prefix));
-            let object = |(key, (bytes, version)): (&String, &(Vec<u8>, u64))| Object {
-                key: key.clone(),
-                size: bytes.len() as u64,
-                version: Version(version.to_string()),
-            };
-            listed.map(object).collect()
+            objects.iter().filter(|(key, _)| key.starts_with(prefix)).map(object).collect()
+        })
+        .await
+    }
+
+    async fn page(&self, after: &str) -> Result<Page, Error> {
+        self.answer(false, || {
+            let objects = self.objects.lock().unwrap();
+            let mut rest = objects.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+            let page = rest.by_ref().take(PAGE).map(object).collect();
+            Page { objects: page, last: rest.next().is_none() }
         })
         .await
     }

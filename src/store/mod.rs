@@ -11,7 +11,7 @@ pub(crate) mod memory;
 pub mod objects;
 
 pub use folder::Folder;
-pub use objects::{Body, Object, Objects};
+pub use objects::{Body, Object, Objects, PAGE, Page};
 
 use std::future::Future;
 

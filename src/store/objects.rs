@@ -17,6 +17,18 @@ pub struct Object {
     pub version: Version,
 }
 
+/// Objects that a page of a listing holds at most: what a bucket gives in one answer.
+pub const PAGE: usize = 1000;
+
+/// A part of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// By key.
+    pub objects: Vec<Object>,
+    /// Whether nothing follows.
+    pub last: bool,
+}
+
 /// The rest of a file, from where it was asked for.
 pub trait Body: Send {
     /// The next piece, at most a few hundred KiB; `None` at the end. That the file ended early or
@@ -30,6 +42,10 @@ pub trait Objects: Clone + Send + Sync + 'static {
     type Body: Body;
     /// Everything whose key begins with `prefix`, by key; `""` is everything there is.
     fn objects(&self, prefix: &str) -> impl Future<Output = Result<Vec<Object>, Error>> + Send;
+    /// The same a page at a time: the next objects after the key `after` (`""`: the first ones), in
+    /// the order of their keys' bytes. There need be no object `after`, so that a caller can step
+    /// over a folder.
+    fn page(&self, after: &str) -> impl Future<Output = Result<Page, Error>> + Send;
     /// The file from byte `from` on, if it is still `version`; a file that is gone or another by
     /// now is an error.
     fn fetch(
