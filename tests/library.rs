@@ -32,7 +32,7 @@ async fn a_folder_becomes_a_library() {
     assert_eq!(names(&library), expected);
     let track = &library.tracks[0];
     assert_eq!(track.hash, hash("a/1 - X - Y.ogg"));
-    assert_eq!((track.size, track.path.clone()), (15, house.path("a/1 - X - Y.ogg")));
+    assert_eq!((track.size, track.path.clone()), (15, Some(house.path("a/1 - X - Y.ogg"))));
     assert_eq!(track.credits.to_string(), "X – Y");
     let background = library.background.as_ref().unwrap();
     assert_eq!((background.source.as_str(), background.motion), ("background.png", Motion::Still));

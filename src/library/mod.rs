@@ -31,6 +31,22 @@ pub struct Library {
     pub problems: Vec<Problem>,
     /// `false` while the first scan still runs: more tracks may follow at once.
     pub complete: bool,
+    /// How far fetching from a bucket is; `None` when nothing is to be fetched.
+    pub syncing: Option<Syncing>,
+}
+
+/// How far fetching is: what the renderer wants that finds room in the cache, since nothing was to
+/// be fetched the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Syncing {
+    /// Files that are here.
+    pub files: u64,
+    /// Of so many.
+    pub total: u64,
+    /// Bytes that are here.
+    pub bytes: u64,
+    /// Of so many.
+    pub total_bytes: u64,
 }
 
 /// A source audio file.
@@ -39,8 +55,9 @@ pub struct Track {
     /// Its path below the media source, parts separated by `/`.
     pub source: String,
     /// Where its bytes lie on this machine; or newer ones, which are not whole or not read yet.
-    pub path: PathBuf,
-    /// The hash of its bytes.
+    /// `None`: they are in the bucket, and are fetched when the renderer wants them.
+    pub path: Option<PathBuf>,
+    /// The hash of its bytes; of a track in a bucket, of what the bucket says of them.
     pub hash: ContentHash,
     /// Its size in bytes.
     pub size: u64,
@@ -53,11 +70,11 @@ pub struct Track {
 pub struct Picture {
     /// Its path below the media source, parts separated by `/`.
     pub source: String,
-    /// Where its bytes lie on this machine.
-    pub path: PathBuf,
-    /// The hash of its bytes.
+    /// Where its bytes lie on this machine. `None`: they are in the bucket, and on their way.
+    pub path: Option<PathBuf>,
+    /// As a track's.
     pub hash: ContentHash,
-    /// Whether it moves.
+    /// Whether it moves, as far as its name tells while its bytes are not here.
     pub motion: Motion,
 }
 

@@ -364,7 +364,7 @@ fn linked(old: &BTreeMap<String, File>, found: &[Found]) -> Linked {
 }
 
 fn known(root: &Path, source: &str, stamp: Stamp, content: Content) -> Known {
-    let (source, path, hash) = (source.to_owned(), root.join(source), content.hash.clone());
+    let (source, path, hash) = (source.to_owned(), Some(root.join(source)), content.hash.clone());
     let item = match &content.about {
         About::Track(tags) => {
             let credits = credits(tags, &source);

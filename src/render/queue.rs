@@ -208,6 +208,9 @@ impl Queue {
         }
         if !self.pictured {
             let picture = self.background().cloned();
+            if picture.as_ref().is_some_and(|picture| picture.path.is_none()) {
+                return Next::Wait(None);
+            }
             let wait = self.retries.get(&self.picture).map(|retry| retry.not_before);
             return match wait.filter(|until| *until > now) {
                 Some(until) => Next::Wait(Some(until)),
@@ -235,9 +238,10 @@ impl Queue {
     fn open_track(&self, now: Instant) -> Result<usize, Option<Instant>> {
         let mut soonest: Option<Instant> = None;
         let mut can = |i: usize| {
-            let hash = &self.library.tracks[i].hash;
+            let Track { hash, path, .. } = &*self.library.tracks[i];
             let done = self.known.contains_key(&self.wanted[i]) || self.reason(hash).is_some();
-            if done || self.running.contains(hash) {
+            // What is not here yet comes with another library.
+            if done || path.is_none() || self.running.contains(hash) {
                 return false;
             }
             match self.retries.get(hash).map(|retry| retry.not_before).filter(|at| *at > now) {

@@ -350,7 +350,9 @@ impl Stage {
 async fn work(job: &Job, shop: &Workshop, gauge: &Gauge) -> Result<Outcome, Failure> {
     match job {
         Job::Picture(Some(picture)) => {
-            shop.picture(&picture.hash, &picture.path, Fit::Cover, gauge).await?;
+            let path = picture.path.as_deref();
+            let path = path.ok_or_else(|| Failure::Away("it is not on this machine".into()))?;
+            shop.picture(&picture.hash, path, Fit::Cover, gauge).await?;
             Ok(Outcome::Pictured)
         }
         Job::Picture(None) => {

@@ -108,7 +108,7 @@ pub fn hash(path: &Path) -> ContentHash {
 pub fn track(path: &Path, source: &str) -> Arc<Track> {
     Arc::new(Track {
         source: source.to_owned(),
-        path: path.to_owned(),
+        path: Some(path.to_owned()),
         hash: hash(path),
         size: fs::metadata(path).expect("a file of the test's").len(),
         credits: Credits { title: source.to_owned(), ..Credits::default() },
@@ -117,7 +117,7 @@ pub fn track(path: &Path, source: &str) -> Arc<Track> {
 
 pub fn picture(path: &Path) -> Picture {
     let source = path.file_name().expect("a file").to_string_lossy().into_owned();
-    Picture { source, path: path.to_owned(), hash: hash(path), motion: Motion::Still }
+    Picture { source, path: Some(path.to_owned()), hash: hash(path), motion: Motion::Still }
 }
 
 pub fn library(tracks: Vec<Arc<Track>>, background: Option<Picture>) -> Library {

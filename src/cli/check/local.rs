@@ -199,7 +199,7 @@ mod tests {
     fn library(tracks: usize) -> Library {
         let track = |i| library::Track {
             source: format!("{i}.ogg"),
-            path: "x".into(),
+            path: Some("x".into()),
             hash: ContentHash::of(&[i as u8; 32]),
             size: 1,
             credits: Credits::default(),
@@ -219,7 +219,7 @@ mod tests {
     fn what_cannot_be_played_is_named_up_to_a_point() {
         let background = Picture {
             source: "background.mp4".into(),
-            path: "x".into(),
+            path: Some("x".into()),
             hash: ContentHash::of(&[9; 32]),
             motion: Motion::Clip,
         };

@@ -23,11 +23,11 @@ fn library(tracks: &[u8], background: Option<u8>) -> Arc<Library> {
     let track = |n: &u8| {
         let source = format!("{n}.ogg");
         let credits = Credits { title: source.clone(), ..Credits::default() };
-        Arc::new(Track { path: source.clone().into(), source, hash: hash(*n), size: 1, credits })
+        Arc::new(Track { path: Some(source.clone().into()), source, hash: hash(*n), size: 1, credits })
     };
     let background = background.map(|n| Picture {
         source: "b.png".into(),
-        path: "b.png".into(),
+        path: Some("b.png".into()),
         hash: hash(n),
         motion: Motion::Still,
     });
@@ -65,6 +65,24 @@ fn start_track(queue: &mut Queue, now: Instant) -> Job {
         job = start(queue, now);
     }
     job
+}
+
+#[test]
+fn what_is_not_on_this_machine_is_waited_for_and_holds_up_nobody() {
+    let (mut queue, now) = (queue(), Instant::now());
+    let mut library = Library::clone(&library(&[1, 2], Some(9)));
+    library.background.as_mut().unwrap().path = None;
+    queue.set_library(Arc::new(library.clone()));
+    assert_eq!(queue.next(now), Next::Wait(None), "no picture, no rendition");
+    library.background.as_mut().unwrap().path = Some("b.png".into());
+    let first = Arc::make_mut(&mut library.tracks[0]);
+    let (path, away) = (first.path.take(), first.hash.clone());
+    queue.set_library(Arc::new(library.clone()));
+    assert_eq!(start_track(&mut queue, now).hash(), hash(2));
+    assert_eq!(queue.next(now), Next::Wait(None));
+    Arc::make_mut(&mut library.tracks[0]).path = path;
+    queue.set_library(Arc::new(library));
+    assert_eq!(start_track(&mut queue, now).hash(), away);
 }
 
 #[test]

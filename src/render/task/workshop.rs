@@ -125,12 +125,13 @@ impl Workshop {
         if track.size == 0 {
             return Err(Failure::File("it is empty".into()));
         }
-        let stamp = stamp(&track.path, track.size).await?;
+        let path = track.path.as_deref().ok_or_else(|| Failure::Away("it is not on this machine".into()))?;
+        let stamp = stamp(path, track.size).await?;
         // 4 kB/s is the least that a song takes; on a busy machine a pass runs at a tenth of real
         // time and more.
         let guess = track.size as f64 / 4000.0;
         let report = |p: Progress| gauge.within(0.0, 0.25, p.time.as_secs_f64(), guess / 4.0);
-        let args = command::measure(&track.path, &self.tool);
+        let args = command::measure(path, &self.tool);
         let notes = self.decode(&args, Duration::from_secs_f64(guess), report).await?;
         let found = Measured::read(&notes)
             .ok_or_else(|| Failure::File(notes.reason().unwrap_or_else(|| "it holds no sound".into())))?;
@@ -145,8 +146,7 @@ impl Workshop {
         let mut finished = found.clone();
         for encodes in 1.. {
             let report = |p: Progress| gauge.within(0.25, 0.7, p.time.as_secs_f64(), length.as_secs_f64());
-            let args =
-                command::encode(&track.path, found.samples, treatment, &self.profile, &self.tool, &raw);
+            let args = command::encode(path, found.samples, treatment, &self.profile, &self.tool, &raw);
             self.decode(&args, 4 * length, report).await?;
             self.pack_audio(&raw, &packed, layout.frames).await?;
             let notes = self.verify(&command::verify_audio(&packed), 4 * length).await?;
@@ -161,7 +161,7 @@ impl Workshop {
         if finished.loudness.is_none() {
             return Err(Failure::Passing("the finished sound is silent although the track is not".into()));
         }
-        if self::stamp(&track.path, track.size).await? != stamp {
+        if self::stamp(path, track.size).await? != stamp {
             return Err(Failure::Passing("it changed while it was rendered".into()));
         }
         blocking(move || fs::remove_file(raw)).await.map_err(on_disk)?;
