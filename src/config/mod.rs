@@ -86,6 +86,8 @@ pub struct Media {
     /// Picture or clip, relative to the source. None: `background.*` in the source's root if there
     /// is one, else the built-in card.
     pub background: Option<String>,
+    /// With a bucket: bytes of its music that may lie on this machine.
+    pub cache: ByteSize,
 }
 
 /// How the next track is chosen.

@@ -57,6 +57,8 @@ pub fn reference() -> &'static [Key] {
             background: "file", "jpg, jpeg, png, webp; mp4, mov, webm, gif, mkv",
                 Rule("`background.*` at the top of the source, else a built-in card"),
                 "The picture, or the clip that loops, behind the music. Relative to the source.";
+            cache: "bytes", "`\"100MB\"` or more", Toml("\"1GB\""),
+                "With a bucket: how much music may lie on this machine to be rendered. Renditions are not counted.";
         }
         "rotation" {
             order: "word", "`\"shuffle\"`, `\"sequential\"`", Toml("\"shuffle\""),

@@ -18,6 +18,7 @@ channel = "lofi"
 [media]
 source = "s3://my-bucket/lofi"
 background = "background.jpg"
+cache = "4GiB"
 [rotation]
 order = "sequential"
 [video]
@@ -53,6 +54,7 @@ fn a_source_and_a_destination_are_enough() {
     assert_eq!(config.channel, "nonstop");
     assert_eq!(config.media.source, Source::Folder("/srv/music".into()));
     assert_eq!((config.media.background, config.rotation.order), (None, Order::Shuffle));
+    assert_eq!(config.media.cache, ByteSize::from_bytes(1_000_000_000));
     assert_eq!(config.video.size, FrameSize { width: 1280, height: 720 });
     assert_eq!((config.video.fps.get(), config.video.keyframe), (30, Keyframe(2000)));
     assert_eq!((config.video.bitrate, config.video.rate), (Bitrate::from_bits(2_000_000), Rate::Capped));
@@ -72,6 +74,7 @@ fn every_key_is_read() {
     assert_eq!(config.channel, "lofi");
     assert_eq!(config.media.source.to_string(), "s3://my-bucket/lofi");
     assert_eq!(config.media.background.as_deref(), Some("background.jpg"));
+    assert_eq!(config.media.cache, ByteSize::from_bytes(4 << 30));
     assert_eq!(config.rotation.order, Order::Sequential);
     assert_eq!((config.video.size.to_string(), config.video.fps.get()), ("1920x1080".to_owned(), 25));
     assert_eq!((config.video.keyframe, config.video.rate), (Keyframe(4000), Rate::Constant));
@@ -159,6 +162,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("no bucket", "/srv/music", "s3://My_Bucket/lofi"),
     ("background outside", "[media]", "[media]\nbackground = \"../cover.jpg\""),
     ("background of another kind", "[media]", "[media]\nbackground = \"cover.bmp\""),
+    ("a cache without a unit", "[media]", "[media]\ncache = 4"),
+    ("a cache of a word", "[media]", "[media]\ncache = \"all\""),
     ("key in the address", "live2\"", "live2/a1b2-c3d4-e5f6-g7h8-i9j0\""),
     ("key as user", "//a.rtmps", "//a1b2-c3d4-e5f6-g7h8@a.rtmps"),
     ("no application", "/live2", ""),

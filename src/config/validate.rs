@@ -3,7 +3,7 @@
 use super::ingest::{IngestUrl, is_key_shaped};
 use super::problem::Problem;
 use super::tree::{Reader, Table, word};
-use super::units::{Bitrate, FrameRate, Keyframe, Unfit};
+use super::units::{Bitrate, ByteSize, FrameRate, Keyframe, Unfit};
 use super::{
     Audio, CLIP_ENDINGS, Config, Destination, KeySource, Media, Order, PICTURE_ENDINGS, Rate, Redundancy,
     Rotation, Source, Video,
@@ -40,6 +40,8 @@ fn config<'t>(reader: &mut Reader<'t>, tree: &toml::de::DeTable<'t>, file: Optio
     });
     let background = reader.value(&media, "background").map(|Below(path)| path);
 
+    let cache = cache(reader, &media);
+
     let rotation = reader.section(tree, "rotation");
     let order = reader.value(&rotation, "order");
     let video = video(reader, tree);
@@ -52,7 +54,7 @@ fn config<'t>(reader: &mut Reader<'t>, tree: &toml::de::DeTable<'t>, file: Optio
     let Name(channel) = channel?;
     Some(Config {
         channel,
-        media: Media { source: source?, background },
+        media: Media { source: source?, background, cache: cache? },
         rotation: Rotation { order: order? },
         video: video?,
         audio: Audio { bitrate: bitrate?, loudness: loudness? },
@@ -91,6 +93,18 @@ fn bitrate<'t>(
     }
     let hint = format!("it goes from \"{least}\" to \"{most}\"; a plain number is in bits per second");
     reader.wrong(table, "bitrate", format!("`{}` of {bitrate} is out of range", table.path("bitrate")), hint);
+    None
+}
+
+fn cache<'t>(reader: &mut Reader<'t>, table: &Table<'_, 't>) -> Option<ByteSize> {
+    // Less than a few files is a download for each render.
+    const LEAST: ByteSize = ByteSize::from_bytes(100_000_000);
+    let cache: ByteSize = reader.value(table, "cache")?;
+    if cache >= LEAST {
+        return Some(cache);
+    }
+    let hint = format!("it is at least \"{LEAST}\"; a plain number is in bytes");
+    reader.wrong(table, "cache", format!("`media.cache` of {cache} is out of range"), hint);
     None
 }
 
