@@ -2,7 +2,6 @@
 
 use crate::schedule::page::Page;
 use crate::store::{self, Put, Store};
-use crate::telemetry::messages;
 use std::time::Duration;
 
 /// The most pages that are read at a start: more than a day of music, and more than any shuffle
@@ -90,7 +89,7 @@ impl<S: Store> Log<S> {
         let page = Page::parse(number, &bytes);
         Ok(Some(
             page.inspect_err(
-                |error| tracing::warn!(message_id = messages::PAGE_PASSED_OVER, page = number, %error, "a page of the schedule is passed over"),
+                |error| tracing::warn!(page = number, %error, "a page of the schedule is passed over"),
             )
             .ok(),
         ))
@@ -119,10 +118,9 @@ fn number(key: &str) -> Option<u64> {
 
 /// The store may take its time, but not for ever.
 async fn patient<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
-    let late = |_| store::Error {
-        action: "reach",
-        object: "the schedule's store".into(),
-        reason: format!("no answer within {} s", PATIENCE.as_secs()),
+    let late = |_| {
+        let reason = format!("no answer within {} s", PATIENCE.as_secs());
+        store::Error::new(store::Kind::Unreachable, "reach", "the schedule's store", reason)
     };
     tokio::time::timeout(PATIENCE, work).await.map_err(late)?
 }
