@@ -24,7 +24,6 @@ use super::status::{DestinationStatus, IngestState, Role};
 use crate::config::{Destination, Secret};
 use crate::host::Clock;
 use crate::media::MediaTime;
-use crate::telemetry::messages;
 use crate::timeline::Reader;
 use running::{Sessions, Told};
 use session::{Report, Source};
@@ -124,7 +123,7 @@ impl<D: Dialer> Task<D> {
                 Told::Report(role, Report::Ready) => Event::Ready(role),
                 Told::Report(_, Report::Moving) | Told::Nothing => Event::Tick,
                 Told::Ended(role, through) => {
-                    tracing::info!(message_id = messages::SESSION_ENDED, destination = self.name, ingest = %role, "the session ended in order");
+                    tracing::info!(destination = self.name, ingest = %role, "the session ended in order");
                     Event::Ended(role, through)
                 }
                 Told::Failed { role, sure, reason, lasting } => {
@@ -136,7 +135,7 @@ impl<D: Dialer> Task<D> {
                 }
             },
             () = cancel.cancelled(), if !self.machine.draining() => {
-                tracing::info!(message_id = messages::STREAM_ENDING, destination = self.name, "ending the stream");
+                tracing::info!(destination = self.name, "ending the stream");
                 Event::Drain(self.clock.now().plus(self.finish))
             }
             () = rest => Event::Tick,
@@ -161,11 +160,11 @@ impl<D: Dialer> Task<D> {
                 Action::Open(role) => self.sessions.open(role),
                 Action::Start(role, from) => {
                     let behind = now.since(from).as_millis();
-                    tracing::info!(message_id = messages::ON_AIR, destination = self.name, ingest = %role, from = from.samples(), behind, "on air");
+                    tracing::info!(destination = self.name, ingest = %role, from = from.samples(), behind, "on air");
                     self.sessions.start(role, from);
                 }
                 Action::Close(role, at) => {
-                    tracing::info!(message_id = messages::SESSION_ENDING, destination = self.name, ingest = %role, at = at.samples(), "ending the session");
+                    tracing::info!(destination = self.name, ingest = %role, at = at.samples(), "ending the session");
                     self.sessions.close(role, at);
                 }
                 Action::Abort(role) => self.sessions.abort(role),
@@ -196,12 +195,10 @@ impl<D: Dialer> Task<D> {
         match (news, lasting) {
             (false, _) => tracing::debug!(destination = self.name, ingest = %role, reason, "failed again"),
             (true, false) => {
-                tracing::warn!(message_id = messages::INGEST_FAILED, destination = self.name, ingest = %role, reason, "the ingest failed")
+                tracing::warn!(destination = self.name, ingest = %role, reason, "the ingest failed")
             }
-            (true, true) => {
-                tracing::error!(message_id = messages::INGEST_REFUSED, destination = self.name, ingest = %role, reason,
-                "the ingest will not take the stream until someone changes something; trying on")
-            }
+            (true, true) => tracing::error!(destination = self.name, ingest = %role, reason,
+                "the ingest will not take the stream until someone changes something; trying on"),
         }
     }
 
