@@ -2,6 +2,8 @@
 //! what, and how long a file may be. They read the source as text, with comments and strings told
 //! apart from code, and say file and line of what breaks a rule.
 
+#[path = "house/messages.rs"]
+mod messages;
 #[path = "house/source.rs"]
 mod source;
 

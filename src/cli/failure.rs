@@ -149,6 +149,7 @@ impl From<journal::Error> for Failure {
                 "a filter is a level (error, warn, info, debug, trace), or info,nonstop::publish=debug",
             ),
             journal::Error::Taken(_) => Self::new(Exit::Internal, error),
+            journal::Error::Thread(_) => Self::new(Exit::Unavailable, error),
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::config;
 use crate::host::signals::{Event, Signals};
 use crate::host::{Folders, Notifier, harden, kernel, systemd};
 use crate::service::{self, Service, Setup};
-use crate::telemetry::journal;
-use crate::telemetry::limit::LeftOut;
+use crate::telemetry::journal::{self, Log};
+use crate::telemetry::messages;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(super) async fn run(
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let config = config::load(&places.config)?;
-    let left_out = journal::start(log, env)?;
+    let log = journal::start(log, env)?;
     harden::harden().map_err(|error| {
         Failure::new(Exit::Unavailable, format!("the kernel lets this process be dumped: {error}"))
             .hint("the stream key could end up in a core dump, so nonstop does not start")
@@ -55,28 +55,43 @@ pub(super) async fn run(
             ended?;
             Ok(Exit::Done)
         }
-        never = tell_left_out(left_out) => match never {},
+        never = tell_left_out(&log) => match never {},
     }
 }
 
 async fn told_to_end(signals: &mut Signals) {
     loop {
         if let Event::Drain(why) | Event::Force(why) = signals.next().await {
-            tracing::info!(reason = why, "ended before it was on air");
+            tracing::info!(message_id = messages::ENDED_EARLY, reason = why, "ended before it was on air");
             return;
         }
     }
 }
 
 /// A log with holes says that it has them.
-async fn tell_left_out(left_out: LeftOut) -> Infallible {
+async fn tell_left_out(log: &Log) -> Infallible {
+    let (left_out, lost) = (log.left_out(), log.lost());
+    let mut told = (0, 0);
     let mut ticks = tokio::time::interval(LEFT_OUT);
     loop {
         ticks.tick().await;
-        let lines = left_out.take();
+        let total = (left_out.total(), lost.total());
+        let (lines, unwritten) = (total.0 - told.0, total.1 - told.1);
         if lines > 0 {
-            tracing::warn!(lines, "log lines were left out, because there were too many of a kind");
+            tracing::warn!(
+                message_id = messages::LOG_LEFT_OUT,
+                lines,
+                "log lines were left out, because there were too many of a kind"
+            );
         }
+        if unwritten > 0 {
+            tracing::warn!(
+                message_id = messages::LOG_LOST,
+                lines = unwritten,
+                "log lines were lost, because the journal did not take them"
+            );
+        }
+        told = total;
     }
 }
 

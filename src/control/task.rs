@@ -7,6 +7,7 @@
 use super::protocol::{self, MAX_REQUEST, Plan, Queued, Refusal, Reply, Request};
 use super::socket::Socket;
 use super::status::{Status, Upcoming};
+use crate::telemetry::messages;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub async fn run(socket: Socket, handler: impl Handler, cancel: CancellationToke
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a client of the control socket could not be accepted");
+                    tracing::warn!(message_id = messages::CLIENT_REFUSED, %error, "a client of the control socket could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

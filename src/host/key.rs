@@ -1,6 +1,7 @@
 //! Reads a stream key from where the configuration says it is. Nothing here repeats a byte of it.
 
 use crate::config::{KeySource, Secret};
+use crate::telemetry::messages;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -76,7 +77,7 @@ fn read_start(path: &Path, content: &mut Vec<u8>) -> io::Result<()> {
         return Err(io::Error::other("it is not a file"));
     }
     if meta.permissions().mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "others may read the file with the stream key; chmod 600 keeps it to its owner");
+        tracing::warn!(message_id = messages::KEY_EXPOSED, path = %path.display(), "others may read the file with the stream key; chmod 600 keeps it to its owner");
     }
     content.resize(LONGEST * 2, 0);
     let (mut file, mut length) = (File::open(path)?, 0);

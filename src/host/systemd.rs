@@ -3,6 +3,7 @@
 //! Without `NOTIFY_SOCKET` every call does nothing, so nobody has to ask whether systemd is there.
 //! Nothing here can fail or hold up the caller: a message that cannot be sent is a line in the log.
 
+use crate::telemetry::messages;
 use sd_notify::NotifyState;
 use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt;
@@ -32,7 +33,7 @@ impl Notifier {
     pub fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let socket = env("NOTIFY_SOCKET").filter(|name| !name.is_empty()).and_then(|name| {
             open(&name)
-                .inspect_err(|error| tracing::warn!(%error, ?name, "systemd cannot be told anything"))
+                .inspect_err(|error| tracing::warn!(message_id = messages::SYSTEMD_UNREACHED, %error, ?name, "systemd cannot be told anything"))
                 .ok()
         });
         Self { socket: socket.map(Arc::new), said: Arc::default() }
@@ -84,7 +85,7 @@ impl Notifier {
         let Some((socket, address)) = self.socket.as_deref() else { return };
         let message = states.iter().map(|state| format!("{state}\n")).collect::<String>();
         if let Err(error) = socket.send_to_addr(message.as_bytes(), address) {
-            tracing::warn!(%error, message = message.trim_end(), "systemd did not take a message");
+            tracing::warn!(message_id = messages::SYSTEMD_DEAF, %error, said = message.trim_end(), "systemd did not take a message");
         }
     }
 }

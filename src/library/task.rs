@@ -12,6 +12,7 @@ use super::files;
 use super::manifest;
 use super::scan::{Index, Job, Now, Outcome, Plan};
 use super::{Library, Problem};
+use crate::telemetry::messages;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -240,12 +241,18 @@ impl Keeper {
         for Problem { source, reason } in
             new.problems.iter().filter(|problem| !old.problems.contains(problem))
         {
-            tracing::warn!(source, reason, "passed over in the library");
+            tracing::warn!(message_id = messages::PASSED_OVER, source, reason, "passed over in the library");
         }
         if new.complete {
             let (tracks, problems) = (new.tracks.len(), new.problems.len());
             let background = new.background.as_ref().map(|picture| picture.source.as_str());
-            tracing::info!(tracks, problems, background, "the library is complete");
+            tracing::info!(
+                message_id = messages::LIBRARY_COMPLETE,
+                tracks,
+                problems,
+                background,
+                "the library is complete"
+            );
         }
         self.library.send_replace(Arc::new(new));
         self.published = Instant::now();
@@ -266,12 +273,13 @@ impl Keeper {
         match blocking(move || disk::load(&path)).await? {
             Ok(Some(text)) if !manifest::recall(&text, &self.settings.root, &mut self.index) => {
                 tracing::info!(
+                    message_id = messages::LIBRARY_OTHER,
                     "what is known of the library is about another folder or version, and is made anew"
                 );
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(path = %self.settings.manifest.display(), %error, "what is known of the library cannot be read, and is made anew");
+                tracing::warn!(message_id = messages::LIBRARY_UNREADABLE, path = %self.settings.manifest.display(), %error, "what is known of the library cannot be read, and is made anew");
             }
         }
         Ok(())
@@ -286,7 +294,7 @@ impl Keeper {
         let path = self.settings.manifest.clone();
         let outcome = blocking(move || disk::save(&path, &text)).await?;
         if let (Err(error), false) = (&outcome, self.unsavable) {
-            tracing::warn!(path = %self.settings.manifest.display(), %error, "what is known of the library cannot be saved: the next start reads every file");
+            tracing::warn!(message_id = messages::LIBRARY_UNSAVED, path = %self.settings.manifest.display(), %error, "what is known of the library cannot be saved: the next start reads every file");
         }
         self.unsavable = outcome.is_err();
         self.unsaved = self.unsavable;

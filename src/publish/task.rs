@@ -24,6 +24,7 @@ use super::status::{DestinationStatus, IngestState, Role};
 use crate::config::{Destination, Secret};
 use crate::host::Clock;
 use crate::media::MediaTime;
+use crate::telemetry::messages;
 use crate::timeline::Reader;
 use running::{Sessions, Told};
 use session::{Report, Source};
@@ -123,7 +124,7 @@ impl<D: Dialer> Task<D> {
                 Told::Report(role, Report::Ready) => Event::Ready(role),
                 Told::Report(_, Report::Moving) | Told::Nothing => Event::Tick,
                 Told::Ended(role, through) => {
-                    tracing::info!(destination = self.name, ingest = %role, "the session ended in order");
+                    tracing::info!(message_id = messages::SESSION_ENDED, destination = self.name, ingest = %role, "the session ended in order");
                     Event::Ended(role, through)
                 }
                 Told::Failed { role, sure, reason, lasting } => {
@@ -135,7 +136,7 @@ impl<D: Dialer> Task<D> {
                 }
             },
             () = cancel.cancelled(), if !self.machine.draining() => {
-                tracing::info!(destination = self.name, "ending the stream");
+                tracing::info!(message_id = messages::STREAM_ENDING, destination = self.name, "ending the stream");
                 Event::Drain(self.clock.now().plus(self.finish))
             }
             () = rest => Event::Tick,
@@ -160,11 +161,11 @@ impl<D: Dialer> Task<D> {
                 Action::Open(role) => self.sessions.open(role),
                 Action::Start(role, from) => {
                     let behind = now.since(from).as_millis();
-                    tracing::info!(destination = self.name, ingest = %role, from = from.samples(), behind, "on air");
+                    tracing::info!(message_id = messages::ON_AIR, destination = self.name, ingest = %role, from = from.samples(), behind, "on air");
                     self.sessions.start(role, from);
                 }
                 Action::Close(role, at) => {
-                    tracing::info!(destination = self.name, ingest = %role, at = at.samples(), "ending the session");
+                    tracing::info!(message_id = messages::SESSION_ENDING, destination = self.name, ingest = %role, at = at.samples(), "ending the session");
                     self.sessions.close(role, at);
                 }
                 Action::Abort(role) => self.sessions.abort(role),
@@ -195,10 +196,12 @@ impl<D: Dialer> Task<D> {
         match (news, lasting) {
             (false, _) => tracing::debug!(destination = self.name, ingest = %role, reason, "failed again"),
             (true, false) => {
-                tracing::warn!(destination = self.name, ingest = %role, reason, "the ingest failed")
+                tracing::warn!(message_id = messages::INGEST_FAILED, destination = self.name, ingest = %role, reason, "the ingest failed")
             }
-            (true, true) => tracing::error!(destination = self.name, ingest = %role, reason,
-                "the ingest will not take the stream until someone changes something; trying on"),
+            (true, true) => {
+                tracing::error!(message_id = messages::INGEST_REFUSED, destination = self.name, ingest = %role, reason,
+                "the ingest will not take the stream until someone changes something; trying on")
+            }
         }
     }
 

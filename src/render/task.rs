@@ -5,6 +5,7 @@ mod fault;
 mod ffmpeg;
 mod pictures;
 mod settings;
+mod told;
 mod workshop;
 
 pub use ffmpeg::Patience;
@@ -18,6 +19,7 @@ use super::{Rendering, Shelf};
 use crate::library::Library;
 use crate::media::flv::TagKind;
 use crate::media::{ContentHash, Rendition, RenditionId};
+use crate::telemetry::messages;
 use disk::{Places, Reference, Work};
 use fault::Failure;
 use std::collections::{HashMap, HashSet};
@@ -194,7 +196,11 @@ impl Stage {
                 Ok(shop) => self.start(job, shop),
                 Err(reason) => {
                     if self.queue.paused() != Some(&reason) {
-                        tracing::error!(reason, "rendering is paused");
+                        tracing::error!(
+                            message_id = messages::RENDERING_PAUSED,
+                            reason,
+                            "rendering is paused"
+                        );
                     }
                     self.queue.on(&hash, Outcome::Held(reason), Instant::now());
                 }
@@ -214,11 +220,11 @@ impl Stage {
             let folder = self.places.renditions.join(id.as_str());
             match blocking(move || disk::remove(&folder)).await {
                 Ok(()) => {
-                    tracing::warn!(rendition = %id, "a rendition that cannot be opened is made anew");
+                    tracing::warn!(message_id = messages::RENDITION_ANEW, rendition = %id, "a rendition that cannot be opened is made anew");
                     self.queue.forget(id);
                 }
                 Err(error) => {
-                    tracing::error!(rendition = %id, %error, "a rendition can be neither opened nor removed");
+                    tracing::error!(message_id = messages::RENDITION_STUCK, rendition = %id, %error, "a rendition can be neither opened nor removed");
                 }
             }
         }
@@ -301,20 +307,10 @@ impl Stage {
             Err(e) => std::panic::resume_unwind(e.into_panic()),
         };
         let source = self.running.remove(&hash).map(|(source, _)| source).unwrap_or_default();
-        match &outcome {
-            Outcome::Pictured => tracing::info!(source, "the picture is ready"),
-            Outcome::Rendered(known) => {
-                tracing::info!(source, rendition = %known.id, cells = known.cells, "rendered a track");
-            }
-            Outcome::Refused(reason) => tracing::warn!(source, reason, "a file is set aside"),
-            Outcome::Failed(reason) => tracing::warn!(source, reason, "a render failed"),
-            Outcome::Away(reason) => tracing::warn!(source, reason, "a file cannot be reached"),
-            Outcome::Unpictured(reason) => tracing::warn!(source, reason, "the picture is made anew"),
-            Outcome::Held(reason) => {
-                tracing::error!(source, reason, "rendering is paused");
-                // Another FFmpeg may be there when it goes on.
-                self.shop = None;
-            }
+        told::tell(&source, &outcome);
+        if let Outcome::Held(_) = outcome {
+            // Another FFmpeg may be there when it goes on.
+            self.shop = None;
         }
         if self.queue.on(&hash, outcome, Instant::now()) {
             self.save_quarantine().await;
@@ -325,7 +321,7 @@ impl Stage {
         let (path, json) = (self.places.quarantine.clone(), self.queue.quarantine().to_json());
         let saved = blocking(move || disk::replace(&path, &json)).await;
         if let Err(error) = saved {
-            tracing::warn!(%error, "cannot keep the list of files that are set aside; they will be tried again");
+            tracing::warn!(message_id = messages::SET_ASIDE_UNSAVED, %error, "cannot keep the list of files that are set aside; they will be tried again");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::host::Clock;
 use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
 use crate::render::Shelf;
 use crate::store::{self, Store};
+use crate::telemetry::messages;
 use log::{Appended, Log};
 use opening::OPEN_AHEAD;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -283,7 +284,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
 
     fn go_alone(&mut self, error: &store::Error) {
         if !self.alone {
-            tracing::warn!(%error, "the schedule's store is out of reach; this node goes on alone");
+            tracing::warn!(message_id = messages::STORE_AWAY, %error, "the schedule's store is out of reach; this node goes on alone");
         }
         self.alone = true;
     }
@@ -297,7 +298,10 @@ impl<S: Store, O: Open> Keeper<S, O> {
         if self.logged.end().is_some_and(|end| end > join) {
             let theirs: Vec<_> = self.logged.from(join).map(|airing| airing.entry.clone()).collect();
             self.aired.overlay(join, theirs);
-            tracing::info!("the schedule's store is back; its log counts from the next track on");
+            tracing::info!(
+                message_id = messages::STORE_BACK_FOLLOWED,
+                "the schedule's store is back; its log counts from the next track on"
+            );
             return;
         }
         let whole = |airing: &&super::Airing| airing.to > soonest && airing.from == airing.entry.start;
@@ -309,7 +313,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             self.alone = true;
         }
         if !self.alone {
-            tracing::info!("the schedule's store is back");
+            tracing::info!(message_id = messages::STORE_BACK, "the schedule's store is back");
         }
     }
 

@@ -35,6 +35,7 @@ use crate::render::{self, profile::Profile};
 use crate::schedule::{self, Rules};
 use crate::store::Folder;
 use crate::telemetry::health::Health;
+use crate::telemetry::messages;
 use crate::timeline::Reader;
 use desk::Desk;
 use stages::Stages;
@@ -237,7 +238,11 @@ impl Service {
     /// Runs until it is told to end, by a signal, and then until everything has ended.
     pub async fn run(mut self, mut signals: Signals) -> Result<Ended, Error> {
         self.notifier.ready();
-        tracing::info!(channel = self.desk.channel, "the channel is running");
+        tracing::info!(
+            message_id = messages::CHANNEL_RUNNING,
+            channel = self.desk.channel,
+            "the channel is running"
+        );
         let told = {
             let (notifier, desk, health) = (&self.notifier, &self.desk, &mut self.health);
             let line = async {
@@ -266,7 +271,12 @@ impl Service {
             Ok(why) => *why,
             Err(_) => "a stage ended",
         };
-        tracing::info!(reason = why, deadline_s = DRAIN.as_secs(), "draining");
+        tracing::info!(
+            message_id = messages::DRAINING,
+            reason = why,
+            deadline_s = DRAIN.as_secs(),
+            "draining"
+        );
         let ended = tokio::select! {
             () = self.stages.published() => Ended::Drained,
             () = tokio::time::sleep(DRAIN) => Ended::Forced,
@@ -276,8 +286,11 @@ impl Service {
         // Every stage drops what it does at once; FFmpeg dies with the stage that waits for it.
         let _ = tokio::time::timeout(STOP, self.stages.all()).await;
         match ended {
-            Ended::Drained => tracing::info!("drained"),
-            Ended::Forced => tracing::warn!("ended before every session was closed in order"),
+            Ended::Drained => tracing::info!(message_id = messages::DRAINED, "drained"),
+            Ended::Forced => tracing::warn!(
+                message_id = messages::DRAIN_FORCED,
+                "ended before every session was closed in order"
+            ),
         }
         told.map(|_| ended)
     }
@@ -288,7 +301,10 @@ async fn until_told(signals: &mut Signals) -> &'static str {
         match signals.next().await {
             Event::Drain(why) | Event::Force(why) => return why,
             Event::Reload => {
-                tracing::info!("the configuration is read at the next start; music is watched all the time")
+                tracing::info!(
+                    message_id = messages::RELOAD_LATER,
+                    "the configuration is read at the next start; music is watched all the time"
+                )
             }
         }
     }
@@ -301,7 +317,7 @@ async fn until_forced(signals: &mut Signals) {
 fn is_alive(health: &mut Health) -> bool {
     let stuck = health.stuck(Instant::now());
     if !stuck.is_empty() {
-        tracing::error!(stages = ?stuck, "stuck; the service manager is not told that we live");
+        tracing::error!(message_id = messages::STUCK, stages = ?stuck, "stuck; the service manager is not told that we live");
     }
     stuck.is_empty()
 }

@@ -1,5 +1,6 @@
 //! The running stages by name: every task of the daemon is in here, and its end is noticed.
 
+use crate::telemetry::messages;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -37,7 +38,7 @@ impl Stages {
     ) {
         let work = async move {
             if let Err(error) = work.await {
-                tracing::error!(stage = name, %error, "a stage has failed; what is ready stays on air");
+                tracing::error!(message_id = messages::STAGE_FAILED, stage = name, %error, "a stage has failed; what is ready stays on air");
             }
         };
         self.spawn(name.to_owned(), Role::Feeds, work);
@@ -94,7 +95,7 @@ impl Stages {
         if let Err(error) = ended
             && error.is_panic()
         {
-            tracing::error!(stage = stage.name, %error, "a stage has panicked");
+            tracing::error!(message_id = messages::STAGE_PANICKED, stage = stage.name, %error, "a stage has panicked");
         }
         Some(stage)
     }

@@ -1,12 +1,15 @@
 //! The log: into the journal with its fields where stderr is the journal, else as lines for a
-//! person on stderr.
+//! person on stderr. Whoever logs never waits: `writer` says how.
 
 use super::limit::{LeftOut, Limit};
+use super::record::For;
+use super::writer::{self, Sink};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_journald::{Priority, PriorityMappings};
@@ -14,7 +17,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt};
 
 /// The variable with the filter, which `--log` overrides.
 pub const VARIABLE: &str = "NONSTOP_LOG";
@@ -33,28 +36,59 @@ pub enum Error {
     /// Something else has taken the log over.
     #[error("the log is taken already")]
     Taken(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// The thread that writes cannot be started.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// The log of this process. Dropping it waits a second at most for the last lines; hold it to the end.
+#[must_use = "the last lines are lost without it"]
+pub struct Log {
+    left_out: LeftOut,
+    lost: LeftOut,
+    waiting: writer::Waiting,
+}
+
+impl Log {
+    /// Lines left out because there were too many of a kind.
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out.clone()
+    }
+
+    /// Lines lost because whoever takes the log did not take them.
+    pub fn lost(&self) -> LeftOut {
+        self.lost.clone()
+    }
+
+    /// From now on every line also goes to `tap`, which must not wait.
+    pub fn tap(&self, tap: impl Fn(&super::Record) + Send + Sync + 'static) {
+        self.waiting.tap(Arc::new(tap));
+    }
 }
 
 /// Starts the log of this process, once. `filter` is what `--log` says (`debug`,
 /// `info,nonstop::publish=trace`), else [`VARIABLE`] does, else everything from INFO on is logged.
-/// Gives the count of lines that were left out because there were too many of a kind.
-pub fn start(filter: Option<&str>, env: &dyn Fn(&str) -> Option<OsString>) -> Result<LeftOut, Error> {
+pub fn start(filter: Option<&str>, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Log, Error> {
     let given = filter.map(str::to_owned).or_else(|| env(VARIABLE)?.into_string().ok());
     let filter = parse(given.as_deref().unwrap_or_default())?;
-    let limit = Limit::default();
-    let left_out = limit.left_out();
     let stream = env("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok());
-    let journal = if is_journal(&io::stderr(), stream.as_deref()) { journal().ok() } else { None };
-    let layer = match journal {
-        Some(journal) => journal.boxed(),
-        None => {
-            let color = io::stderr().is_terminal() && env("NO_COLOR").is_none_or(|value| value.is_empty());
-            lines(io::stderr, color).boxed()
-        }
+    let is_journal = is_journal(&io::stderr(), stream.as_deref());
+    let color = io::stderr().is_terminal() && env("NO_COLOR").is_none_or(|value| value.is_empty());
+    let sink = move || match is_journal.then(journal) {
+        Some(Ok(journal)) => sink(journal, For::Journal),
+        _ => sink(lines(io::stderr, color), For::Person),
     };
+    let limit = Limit::default();
+    let (left_out, lost) = (limit.left_out(), LeftOut::default());
+    let (layer, waiting) = writer::start(sink, lost.clone())?;
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter.and(limit)));
     tracing::subscriber::set_global_default(subscriber)?;
-    Ok(left_out)
+    Ok(Log { left_out, lost, waiting })
+}
+
+/// A subscriber of its own, which the process does not know: it sees what it is shown.
+fn sink(layer: impl Layer<Registry> + Send + Sync, reader: For) -> Sink {
+    (Box::new(tracing_subscriber::registry().with(layer)), reader)
 }
 
 fn parse(text: &str) -> Result<EnvFilter, Error> {
@@ -120,7 +154,7 @@ impl<W: Write> Write for Lossy<W> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     /// Takes lines down.
     #[derive(Clone, Default)]

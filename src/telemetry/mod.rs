@@ -3,6 +3,10 @@
 pub mod health;
 pub mod journal;
 pub mod limit;
+pub mod messages;
 pub mod metrics;
+mod record;
+mod writer;
 
 pub use health::{Health, Pulse};
+pub use record::Record;

@@ -8,6 +8,7 @@
 use super::{Cursor, units};
 use crate::media::{Kind, MediaTime, Rendition, RenditionId, Unit};
 use crate::schedule::programme::Programme;
+use crate::telemetry::messages;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::io;
@@ -107,7 +108,7 @@ impl Reader {
                 }
                 Err(error) if error.rendition == programme.standby.meta.id => return Err(error),
                 Err(error) => {
-                    tracing::error!(rendition = %error.rendition, error = %error.source,
+                    tracing::error!(message_id = messages::RENDITION_UNREADABLE, rendition = %error.rendition, error = %error.source,
                         "a rendition cannot be read; the standby card takes its place");
                     self.unreadable.lock().expect("never poisoned").insert(error.rendition);
                 }

@@ -31,7 +31,7 @@ pub(super) fn render(
     let config = config::load(&places.config)?;
     // The summary says what failed; a log in the midst of the bar would only tear it.
     let quiet = env(journal::VARIABLE).is_none().then_some("off");
-    journal::start(log.or(quiet), env)?;
+    let _log = journal::start(log.or(quiet), env)?;
     let Source::Folder(root) = config.media.source.clone() else {
         return Err(Failure::new(
             Exit::Config,

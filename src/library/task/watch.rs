@@ -3,6 +3,7 @@
 
 use super::files;
 use crate::library::scan::RootId;
+use crate::telemetry::messages;
 use notify::event::{EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ impl Watch {
             }
             Err(error) if !self.told => {
                 self.told = true;
-                tracing::warn!(%error, "changes in the folder with the music are found by looking only: it cannot be watched");
+                tracing::warn!(message_id = messages::LIBRARY_UNWATCHED, %error, "changes in the folder with the music are found by looking only: it cannot be watched");
             }
             Err(_) => {}
         }

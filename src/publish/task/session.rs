@@ -11,6 +11,7 @@ use crate::publish::ledger::{self, Ledger};
 use crate::publish::limits;
 use crate::publish::pace::{self, Pace};
 use crate::publish::rtmp::{self, Client, Phase, StreamInfo, Target};
+use crate::telemetry::messages;
 use crate::timeline::{Cursor, Reader};
 use std::io;
 use std::pin::pin;
@@ -200,7 +201,11 @@ async fn carry<D: Dialer>(
             cursor = reader.cursor(now.minus(skip));
             ledger.skip(cursor.position(), now);
             if readable {
-                tracing::warn!(behind, "this machine stood still; the stream goes on near the present");
+                tracing::warn!(
+                    message_id = messages::STOOD_STILL,
+                    behind,
+                    "this machine stood still; the stream goes on near the present"
+                );
             }
         }
         gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
@@ -259,7 +264,7 @@ async fn fill(
         }
         Err(error) => {
             if readable {
-                tracing::error!(error = %error, "the timeline cannot be read, and nothing can be sent until it can");
+                tracing::error!(message_id = messages::TIMELINE_UNREADABLE, error = %error, "the timeline cannot be read, and nothing can be sent until it can");
             }
             false
         }

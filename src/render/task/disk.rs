@@ -8,6 +8,7 @@ use crate::media::rendition::{AUDIO_FILE, FORMAT, META_FILE, VIDEO_FILE};
 use crate::media::{ContentHash, Meta, Rendition, RenditionId, Stream};
 use crate::render::profile::Profile;
 use crate::render::queue::Known;
+use crate::telemetry::messages;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -105,7 +106,7 @@ fn clean(renditions: &Path) {
         }
         let alive = File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
         if !alive && let Err(error) = remove(&entry.path()) {
-            tracing::warn!(%error, folder = %entry.path().display(), "cannot remove unfinished work");
+            tracing::warn!(message_id = messages::UNFINISHED_LEFT, %error, folder = %entry.path().display(), "cannot remove unfinished work");
         }
     }
 }
@@ -301,7 +302,7 @@ pub fn make_room(
         .sort_by_key(|id| fs::metadata(renditions.join(id.as_str())).and_then(|meta| meta.modified()).ok());
     for id in useless {
         fs::remove_dir_all(renditions.join(id.as_str()))?;
-        tracing::info!(rendition = %id, "removed a rendition that nobody wants, to make room");
+        tracing::info!(message_id = messages::ROOM_MADE, rendition = %id, "removed a rendition that nobody wants, to make room");
         gone.push(id);
         free = kernel::free_space(renditions)?;
         if free >= need {

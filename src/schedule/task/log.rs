@@ -2,6 +2,7 @@
 
 use crate::schedule::page::Page;
 use crate::store::{self, Put, Store};
+use crate::telemetry::messages;
 use std::time::Duration;
 
 /// The most pages that are read at a start: more than a day of music, and more than any shuffle
@@ -89,7 +90,7 @@ impl<S: Store> Log<S> {
         let page = Page::parse(number, &bytes);
         Ok(Some(
             page.inspect_err(
-                |error| tracing::warn!(page = number, %error, "a page of the schedule is passed over"),
+                |error| tracing::warn!(message_id = messages::PAGE_PASSED_OVER, page = number, %error, "a page of the schedule is passed over"),
             )
             .ok(),
         ))

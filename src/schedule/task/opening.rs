@@ -4,6 +4,7 @@ use super::{Keeper, OPEN_BEHIND, Open};
 use crate::media::Cell;
 use crate::render::{Shelf, Shelved, State};
 use crate::store::Store;
+use crate::telemetry::messages;
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             match opened.map(|joined| joined.map_err(io::Error::other).flatten()) {
                 Ok(Ok(rendition)) => drop(self.open.insert(id, Arc::new(rendition))),
                 Ok(Err(error)) => {
-                    tracing::error!(rendition = %id, %error, "a scheduled rendition cannot be opened; it is rendered anew");
+                    tracing::error!(message_id = messages::RENDITION_UNOPENED, rendition = %id, %error, "a scheduled rendition cannot be opened; it is rendered anew");
                     broken |= self.broken.insert(id);
                 }
                 // The disk takes its time; the next turn asks again.

@@ -5,6 +5,7 @@ use crate::render::{Shelved, State};
 use crate::schedule::command::{self, Command, Plan, Queued, Refusal};
 use crate::schedule::{Entry, Reason, plan};
 use crate::store::Store;
+use crate::telemetry::messages;
 
 /// Tracks that may wait to be rendered and then played.
 const WAITING: usize = 100;
@@ -26,7 +27,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             let entries = plan::skip(&self.aired, &self.shelf, self.now(), &self.settings.rules);
             let first = entries.first().cloned().ok_or(Refusal::NothingReady)?;
             if self.write(Reason::Skip, entries).await {
-                tracing::info!(next = %first.credits, "skipping");
+                tracing::info!(message_id = messages::SKIPPING, next = %first.credits, "skipping");
                 return Ok(first);
             }
             self.look_at_store().await;
@@ -58,7 +59,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             let entries = entries.ok_or(Refusal::NothingReady)?;
             let first = entries[0].clone();
             if self.write(Reason::Queue, entries).await {
-                tracing::info!(track = %first.credits, "queued");
+                tracing::info!(message_id = messages::QUEUED, track = %first.credits, "queued");
                 return Ok(first);
             }
             self.look_at_store().await;
@@ -76,7 +77,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             if let Some(track) = track
                 && let Err(error) = self.enqueue(track).await
             {
-                tracing::warn!(track = %track.credits, %error, "a queued track does not play");
+                tracing::warn!(message_id = messages::QUEUED_UNPLAYABLE, track = %track.credits, %error, "a queued track does not play");
             }
             self.waiting.pop_front();
         }

@@ -1,0 +1,92 @@
+//! Every message that an operator may meet, in one table: its identity in the journal, its level and
+//! its sentence.
+//!
+//! Where one is logged, `message_id = messages::ON_AIR` goes with it. journald keeps it as `MESSAGE_ID`,
+//! `journalctl MESSAGE_ID=…` finds it, and `journalctl -x` explains it from
+//! `packaging/nonstop.catalog`, which has for each what happened, what nonstop does, and what to do.
+//! A test holds places, table and catalogue together. An identity is never given to another message.
+
+use tracing::Level;
+
+/// A message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its name in this module.
+    pub name: &'static str,
+    /// 128 bits in hexadecimal: the journal's `MESSAGE_ID`.
+    pub id: &'static str,
+    /// What the operator must do about it: nothing, nothing yet, or something.
+    pub level: Level,
+    /// As it is logged.
+    pub sentence: &'static str,
+}
+
+macro_rules! messages {
+    ($($name:ident = $id:literal, $level:ident, $sentence:literal;)*) => {
+        $(#[doc = concat!("*", $sentence, "*")] pub const $name: &str = $id;)*
+
+        /// All of them.
+        pub const MESSAGES: &[Message] = &[$(
+            Message { name: stringify!($name), id: $id, level: Level::$level, sentence: $sentence },
+        )*];
+    };
+}
+
+messages! {
+    // The life of the daemon.
+    CHANNEL_RUNNING = "bb71d03aa84a5867822c495e05b8cfac", INFO, "the channel is running";
+    DRAINING = "b93e80f76c9d5ebfaf15a812ac38c406", INFO, "draining";
+    DRAINED = "dc11aade16fa5b7cbe56c313cde84ddc", INFO, "drained";
+    DRAIN_FORCED = "047310f0e4b15c458a57a82f793202f5", WARN, "ended before every session was closed in order";
+    ENDED_EARLY = "81742718f6c0519294b10d550f9ee4c3", INFO, "ended before it was on air";
+    RELOAD_LATER = "0aee29aeafeb5e3d902526fe1b19acea", INFO, "the configuration is read at the next start; music is watched all the time";
+    STAGE_FAILED = "d8f72156ec8357759463b9530378b366", ERROR, "a stage has failed; what is ready stays on air";
+    STAGE_PANICKED = "b5fd34f8aab35e4eb74936cd0e40e084", ERROR, "a stage has panicked";
+    STUCK = "5216cedbc0cb5b95ad6d3cbb9f30c93c", ERROR, "stuck; the service manager is not told that we live";
+    // Publishing.
+    ON_AIR = "4b9b2515c3255cbbab5385f8521dbf23", INFO, "on air";
+    SESSION_ENDED = "ae72c00344c95da8a1c979629a4562cf", INFO, "the session ended in order";
+    SESSION_ENDING = "a0b9c07f006159b3a4ff585747c93541", INFO, "ending the session";
+    STREAM_ENDING = "cb0c5052670353429a41ae37aeecad4c", INFO, "ending the stream";
+    INGEST_FAILED = "ff33c74ce6e45c67bbc663ed12fd8f78", WARN, "the ingest failed";
+    INGEST_REFUSED = "5e43d97101f556b8afb3786b23ba3f7d", ERROR, "the ingest will not take the stream until someone changes something; trying on";
+    STOOD_STILL = "dcb83e5100db5dcb97cfdc4ea42d3d8b", WARN, "this machine stood still; the stream goes on near the present";
+    TIMELINE_UNREADABLE = "d9c8e1f334795f7791c58c457a0d48ac", ERROR, "the timeline cannot be read, and nothing can be sent until it can";
+    RENDITION_UNREADABLE = "3f08f8951f955210944465a18bf1c347", ERROR, "a rendition cannot be read; the standby card takes its place";
+    // The schedule.
+    STORE_AWAY = "7c5e4023c06d5463be24c6d190cd9a13", WARN, "the schedule's store is out of reach; this node goes on alone";
+    STORE_BACK = "5a774029e47754dd970fc67df61afff7", INFO, "the schedule's store is back";
+    STORE_BACK_FOLLOWED = "80f7bb06a9e85d39a5d784ce1a49b420", INFO, "the schedule's store is back; its log counts from the next track on";
+    SKIPPING = "06ff3eedeefe57e7b1ca6939b341af01", INFO, "skipping";
+    QUEUED = "f5e521582b6157f49430c8b248430f87", INFO, "queued";
+    QUEUED_UNPLAYABLE = "c4a8840a28ce5850a170846540e795d6", WARN, "a queued track does not play";
+    PAGE_PASSED_OVER = "9e4eb1d7f7855108b064031b9eafff4b", WARN, "a page of the schedule is passed over";
+    RENDITION_UNOPENED = "64d05b8d5bcc5d4381924791fa714ed4", ERROR, "a scheduled rendition cannot be opened; it is rendered anew";
+    // Rendering.
+    RENDERED = "5aecdf7606a5587a931e373a0791966d", INFO, "rendered a track";
+    PICTURE_READY = "b030a32609405254b63fc105926333dc", INFO, "the picture is ready";
+    SET_ASIDE = "71ec46e9bb4959d9931ef175e6c40082", WARN, "a file is set aside";
+    RENDER_FAILED = "d175260453a6538ea8bb30ea18053220", WARN, "a render failed";
+    FILE_AWAY = "7ea8392c72a05979ad1e067854030c9a", WARN, "a file cannot be reached";
+    PICTURE_ANEW = "3b8580590ec65ea89c4391a4cd7918a9", WARN, "the picture is made anew";
+    RENDERING_PAUSED = "c67374110d795ae088742d8a8dcdc0fd", ERROR, "rendering is paused";
+    RENDITION_ANEW = "a53d97b4868056f28b8071de09d2348a", WARN, "a rendition that cannot be opened is made anew";
+    RENDITION_STUCK = "d78f024d6a8a5f618d17fe989e2204b3", ERROR, "a rendition can be neither opened nor removed";
+    SET_ASIDE_UNSAVED = "1cf94ae897fc5d13b763332c7e6ee1eb", WARN, "cannot keep the list of files that are set aside; they will be tried again";
+    UNFINISHED_LEFT = "9a20d8decb35556aa8176b944c089c8f", WARN, "cannot remove unfinished work";
+    ROOM_MADE = "01c8a338d31e520b88ace210fb178c0a", INFO, "removed a rendition that nobody wants, to make room";
+    // The library.
+    LIBRARY_COMPLETE = "6d896559b68357f39d821c0305a1c109", INFO, "the library is complete";
+    PASSED_OVER = "a25a9e4f2024553790d1e7147809bd17", WARN, "passed over in the library";
+    LIBRARY_OTHER = "b6635698569957d4bce17c1f5af84b13", INFO, "what is known of the library is about another folder or version, and is made anew";
+    LIBRARY_UNREADABLE = "cae0c642ff2658c28dde99c670be6daa", WARN, "what is known of the library cannot be read, and is made anew";
+    LIBRARY_UNSAVED = "698e23bc7bed58bdb1bd1040849f78d9", WARN, "what is known of the library cannot be saved: the next start reads every file";
+    LIBRARY_UNWATCHED = "0d6453901b225023a477bbdf101defff", WARN, "changes in the folder with the music are found by looking only: it cannot be watched";
+    // The machine.
+    KEY_EXPOSED = "87e4a6e8a00d5bd5900d7d1274bd6678", WARN, "others may read the file with the stream key; chmod 600 keeps it to its owner";
+    SYSTEMD_UNREACHED = "cb17c58019275de689913432b39539c1", WARN, "systemd cannot be told anything";
+    SYSTEMD_DEAF = "e8d6a949bd585fffaa4a359652bfd42a", WARN, "systemd did not take a message";
+    CLIENT_REFUSED = "d023c6273cbb58d5b0701110a8a02a16", WARN, "a client of the control socket could not be accepted";
+    LOG_LEFT_OUT = "09ed87d74a4c548d84d9acfec0f0512b", WARN, "log lines were left out, because there were too many of a kind";
+    LOG_LOST = "754ddbab44ea5c9caf081352bf2b6941", WARN, "log lines were lost, because the journal did not take them";
+}
