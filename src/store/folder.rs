@@ -3,24 +3,33 @@
 //! An object is a file that appears whole: written under a temporary name, synced, and then linked
 //! to its own name, which the kernel refuses if that name exists. Versions are hashes of contents.
 //! `put_if_match` is atomic among the processes of one machine through a lock file.
+//!
+//! A disk that hangs holds up whoever waits for it, and nobody else: a request that was given up
+//! goes on holding its thread, so only [`AT_ONCE`] may hold one.
 
-use super::{Error, Kind, Put, Store, Version};
+use super::{Error, Put, Store, Version};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
+
+/// Requests that the disk may have before it at a time. The others wait for their turn.
+const AT_ONCE: usize = 4;
 
 /// A folder; it is made when it is first written to.
 #[derive(Clone, Debug)]
 pub struct Folder {
     root: PathBuf,
+    turns: Arc<Semaphore>,
 }
 
 impl Folder {
     /// The store in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -31,13 +40,16 @@ impl Folder {
     ) -> Result<T, Error> {
         let path = self.root.join(key);
         let object = path.display().to_string();
-        let done = tokio::task::spawn_blocking(move || work(&path)).await;
-        done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| {
-            let kind = match e.kind() {
-                io::ErrorKind::PermissionDenied => Kind::Denied,
-                _ => Kind::Other,
-            };
-            Error::new(kind, action, object, e.to_string())
+        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("it is never closed");
+        let work = move || {
+            let _turn = turn;
+            work(&path)
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| Error {
+            action,
+            object,
+            reason: e.to_string(),
         })
     }
 }
@@ -164,9 +176,71 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_a_store() {
+    fn of_many_writers_of_one_absent_object_one_wins() {
         let dir = tempfile::tempdir().unwrap();
-        let one = Folder::new(dir.path().join("not/yet/there"));
-        block_on(super::super::laws::store(&one, &one.clone()));
+        let store = Folder::new(dir.path().join("not/yet/there"));
+        block_on(async {
+            let mut writers = tokio::task::JoinSet::new();
+            for i in 0..16u8 {
+                let store = store.clone();
+                writers.spawn(async move { (i, store.put_if_absent("log/1.json", vec![i]).await.unwrap()) });
+            }
+            let results = writers.join_all().await;
+            let winners: Vec<_> = results.iter().filter(|(_, put)| *put != Put::Refused).collect();
+            assert_eq!(winners.len(), 1);
+            let (bytes, version) = store.get("log/1.json").await.unwrap().unwrap();
+            assert_eq!((vec![winners[0].0], Put::Written(version)), (bytes, winners[0].1.clone()));
+            assert_eq!(store.list("log").await.unwrap(), ["log/1.json"]);
+        });
+    }
+
+    #[test]
+    fn a_stale_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path());
+        block_on(async {
+            assert_eq!(store.put_if_match("a", vec![1], &Version("x".into())).await.unwrap(), Put::Refused);
+            let Put::Written(first) = store.put_if_absent("a", vec![1]).await.unwrap() else { panic!() };
+            assert!(matches!(store.put_if_match("a", vec![2], &first).await.unwrap(), Put::Written(_)));
+            assert_eq!(store.put_if_match("a", vec![3], &first).await.unwrap(), Put::Refused);
+            assert_eq!(store.get("a").await.unwrap().unwrap().0, [2]);
+        });
+    }
+
+    #[test]
+    fn requests_that_a_hung_disk_never_answers_use_up_a_few_threads_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("hangs");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let store = Folder::new(dir.path());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(AT_ONCE + 1)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let moment = std::time::Duration::from_millis(5);
+            for _ in 0..3 * AT_ONCE {
+                assert!(tokio::time::timeout(moment, store.get("hangs")).await.is_err());
+            }
+            let others = tokio::task::spawn_blocking(|| "go on");
+            let long = std::time::Duration::from_secs(20);
+            assert_eq!(tokio::time::timeout(long, others).await.expect("a thread is left").unwrap(), "go on");
+            // Who comes to read a pipe goes on when somebody writes to it.
+            drop(File::options().read(true).write(true).open(&pipe).unwrap());
+            let answered = tokio::time::timeout(long, store.get("other")).await;
+            assert_eq!(answered.expect("the disk is back, and so are the turns").unwrap(), None);
+        });
+    }
+
+    #[test]
+    fn absence_is_not_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Folder::new(dir.path().join("none"));
+        block_on(async {
+            assert_eq!(store.get("a").await.unwrap(), None);
+            assert!(store.list("b").await.unwrap().is_empty());
+            store.remove("a").await.unwrap();
+        });
     }
 }
