@@ -64,6 +64,8 @@ pub enum State {
         id: RenditionId,
         /// How long it is, in cells of the profile's frame rate.
         cells: u64,
+        /// Its files lie on this machine; else they are fetched from the bucket when it is opened.
+        here: bool,
     },
     /// Not playable; [`Shelf::quarantined`] says why.
     Quarantined,
@@ -74,6 +76,17 @@ impl State {
     pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
     }
+}
+
+/// Why a rendition is not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unopened {
+    /// It cannot be reached at the moment; another time it may be.
+    #[error("{0}")]
+    Away(String),
+    /// It is gone, or not what it should be; only another one will do.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// A render that is under way.

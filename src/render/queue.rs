@@ -311,7 +311,7 @@ impl Queue {
             // With another picture it can be played as well, until it has its own.
             let known = self.known.get(wanted).or_else(|| self.known.get(self.heard.get(&track.hash)?));
             let state = match known {
-                Some(known) => State::Ready { id: known.id.clone(), cells: known.cells },
+                Some(known) => State::Ready { id: known.id.clone(), cells: known.cells, here: true },
                 None if self.reason(&track.hash).is_some() => State::Quarantined,
                 None => State::Pending,
             };

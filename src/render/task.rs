@@ -4,11 +4,13 @@ mod disk;
 mod fault;
 mod ffmpeg;
 mod pictures;
+mod renditions;
 mod settings;
 mod told;
 mod workshop;
 
 pub use ffmpeg::Patience;
+pub use renditions::Renditions;
 pub use settings::{Error, Settings};
 
 use super::command::{self, Fit, Tool};

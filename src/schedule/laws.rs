@@ -1,5 +1,7 @@
 //! The laws of the running schedule, in virtual time, with a store that fails.
 
+mod far;
+
 use super::command::{Command, Queued, Refusal};
 use super::task::{self, Outputs, Settings};
 use super::{Programme, Rules};
@@ -8,10 +10,12 @@ use crate::config::units::FrameRate;
 use crate::host::Clock;
 use crate::media::synthetic::{self, Recipe, digest};
 use crate::media::{Cell, ContentHash, Credits, Grid, ProfileId, Rendition, RenditionId};
-use crate::render::{Shelf, Shelved, State};
+use crate::render::{Shelf, Shelved, State, Unopened};
+use crate::store::Store;
 use crate::store::memory::{Fault, Memory};
 use proptest::prelude::*;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -43,7 +47,11 @@ struct World {
     standby: Arc<Rendition>,
     start: Instant,
     /// Renditions that cannot be opened.
-    lost: Arc<std::sync::Mutex<Vec<RenditionId>>>,
+    lost: Arc<Mutex<Vec<RenditionId>>>,
+    /// Those that are out of reach.
+    away: Arc<Mutex<Vec<RenditionId>>>,
+    /// How long it takes to open some.
+    delays: Arc<Mutex<HashMap<RenditionId, Duration>>>,
 }
 
 impl World {
@@ -51,7 +59,14 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let recipe = Recipe { number: 9_999, cells: 4, pictures: 60, gop: 60, key_bytes: 0 };
         let standby = Arc::new(synthetic::rendition(dir.path(), grid(), recipe).unwrap());
-        Self { dir, standby, start: Instant::now(), lost: Arc::default() }
+        Self {
+            dir,
+            standby,
+            start: Instant::now(),
+            lost: Arc::default(),
+            away: Arc::default(),
+            delays: Arc::default(),
+        }
     }
 
     fn clock(&self) -> Clock {
@@ -66,7 +81,7 @@ impl World {
             hash: ContentHash::of(&digest(n)),
             credits: Credits { title: format!("Track {n:03}"), ..Credits::default() },
             state: if n < ready {
-                State::Ready { id: RenditionId::of(&digest(n)), cells: cells(120 + n * 37 % 180) }
+                State::Ready { id: RenditionId::of(&digest(n)), cells: cells(120 + n * 37 % 180), here: true }
             } else {
                 State::Pending
             },
@@ -83,19 +98,28 @@ impl World {
         })
     }
 
-    async fn node(&self, name: &str, store: Memory, shelf: Arc<Shelf>) -> Node {
+    async fn node(&self, name: &str, store: impl Store, shelf: Arc<Shelf>) -> Node {
         let (shelves, receiver) = watch::channel(shelf);
         let (wishes, wished) = watch::channel([].into());
         let (in_use, _) = watch::channel(Arc::default());
         let dir = self.dir.path().join(format!("{name}-{}", self.start.elapsed().as_millis()));
         std::fs::create_dir_all(&dir).unwrap();
-        let lost = self.lost.clone();
-        let open = move |id: &RenditionId| {
-            if lost.lock().unwrap().contains(id) {
-                return Err(std::io::ErrorKind::NotFound.into());
-            }
+        let (lost, away, delays) = (self.lost.clone(), self.away.clone(), self.delays.clone());
+        let open = move |id: &RenditionId| -> task::Opening {
             let number = u64::from_str_radix(&id.as_str()[..16], 16).unwrap();
-            synthetic::rendition(&dir, grid(), Recipe { number, cells: 1, pictures: 1, gop: 1, key_bytes: 0 })
+            let recipe = Recipe { number, cells: 1, pictures: 1, gop: 1, key_bytes: 0 };
+            let opened = match () {
+                () if lost.lock().unwrap().contains(id) => Err(Unopened::Broken("it is lost".into())),
+                () if away.lock().unwrap().contains(id) => Err(Unopened::Away("it is far away".into())),
+                () => Ok(synthetic::rendition(&dir, grid(), recipe).unwrap()),
+            };
+            let delay = delays.lock().unwrap().get(id).copied();
+            Box::pin(async move {
+                if let Some(delay) = delay {
+                    tokio::time::sleep(delay).await;
+                }
+                opened
+            })
         };
         let settings =
             Settings { node: name.into(), grid: grid(), rules: rules(), poll: Duration::from_secs(5), open };
@@ -193,10 +217,13 @@ async fn a_restart_goes_on_with_the_same_entry() {
     let store = Memory::default();
     let node = world.node("a", store.another(), world.shelf(20, 20)).await;
     watch_for(7 * MINUTE, || {}).await;
-    let before = node.on_air(node.now().plus(60));
+    let (start, at) = (Instant::now(), node.now().plus(60));
+    let before = node.on_air(at);
     drop(node);
     let node = world.node("a", store.another(), world.shelf(20, 20)).await;
-    assert_eq!(node.on_air(node.now().plus(60)), before);
+    assert!(node.on_air(node.now()).is_some() && start.elapsed() < Duration::from_secs(1));
+    watch_for(Duration::from_secs(1), || {}).await;
+    assert_eq!(node.on_air(at), before);
 }
 
 proptest! {

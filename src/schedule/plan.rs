@@ -210,7 +210,7 @@ fn next_number(schedule: &Schedule, planned: &[Entry]) -> u64 {
 }
 
 fn entry(shelved: &Shelved, number: u64, start: Cell) -> Option<Entry> {
-    let State::Ready { id, cells } = &shelved.state else { return None };
+    let State::Ready { id, cells, .. } = &shelved.state else { return None };
     Some(Entry {
         number,
         start,

@@ -42,6 +42,15 @@ impl Schedule {
         }
     }
 
+    /// What was on air before everything that is here, as pages tell that are older than all of it.
+    pub fn prepend(&mut self, mut older: Self) {
+        if let Some(first) = self.airings.front() {
+            older.cut(first.from);
+        }
+        older.airings.append(&mut self.airings);
+        *self = older;
+    }
+
     /// Nothing is on air from `at` on.
     pub fn cut(&mut self, at: Cell) {
         while self.airings.back().is_some_and(|last| last.from >= at) {
@@ -130,6 +139,30 @@ mod tests {
             for (a, b) in schedule.airings().zip(schedule.airings().skip(1)) {
                 prop_assert!(a.from < a.to && a.to <= b.from);
             }
+        }
+
+        #[test]
+        fn pages_may_be_learned_of_from_the_end_on(
+            pages in prop::collection::vec((0u64..200, prop::collection::vec(1u64..30, 1..5)), 1..8), chunk in 1usize..4,
+        ) {
+            let resolve = |pages: &[(u64, Vec<u64>)]| {
+                let mut schedule = Schedule::default();
+                for (p, (from, lengths)) in pages.iter().enumerate() {
+                    let mut at = *from;
+                    let entries: Vec<_> = lengths.iter().map(|cells| {
+                        at += cells;
+                        Arc::new(entry(p as u64, at - cells, *cells))
+                    }).collect();
+                    schedule.overlay(Cell(*from), entries);
+                }
+                schedule
+            };
+            let numbers = |schedule: &Schedule| -> Vec<_> {
+                schedule.airings().map(|a| (a.from, a.to, a.entry.start)).collect()
+            };
+            let mut learned = Schedule::default();
+            pages.rchunks(chunk).for_each(|older| learned.prepend(resolve(older)));
+            prop_assert_eq!(numbers(&learned), numbers(&resolve(&pages)));
         }
 
         #[test]

@@ -10,17 +10,16 @@ use super::plan::{self, Rules};
 use super::{Programme, Schedule};
 use crate::host::Clock;
 use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
-use crate::render::Shelf;
+use crate::render::{Shelf, Unopened};
 use crate::store::{self, Store};
 use crate::telemetry::messages;
 use log::{Appended, Log};
-use opening::OPEN_AHEAD;
+use opening::{OPEN_AHEAD, Openings};
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +29,8 @@ const OPEN_BEHIND: Duration = Duration::from_secs(60);
 const HISTORY: usize = 2_000;
 /// After a failure of the store it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long the rotation waits at the start to remember more than the latest pages tell.
+const RECOLLECTION: Duration = Duration::from_secs(1);
 /// How long the first entry may wait for a track to be ready, when nothing is scheduled.
 const PROMPT: Duration = Duration::from_millis(400);
 /// Races that may be lost in a row before the node rests for a [`RETRY`].
@@ -45,7 +46,7 @@ pub struct Settings<O> {
     pub rules: Rules,
     /// How often the store is asked for other nodes' pages.
     pub poll: Duration,
-    /// Opens a rendition; blocking.
+    /// Opens a rendition.
     pub open: O,
 }
 
@@ -65,7 +66,8 @@ pub struct Task<S, O> {
     shelves: watch::Receiver<Arc<Shelf>>,
 }
 
-/// Reads the log, brings the schedule up to now, and gives the programme.
+/// Reads the end of the log, brings the schedule up to now, and gives the programme. What is on air
+/// is open by then, unless that takes longer than a few seconds.
 pub async fn start<S: Store, O: Open>(
     settings: Settings<O>,
     store: S,
@@ -91,8 +93,9 @@ pub async fn start<S: Store, O: Open>(
         untouched: true,
         waiting: VecDeque::new(),
         open: HashMap::new(),
-        opening: HashMap::new(),
+        openings: Openings::default(),
         broken: HashSet::new(),
+        given: shelf.clone(),
         shelf,
         settings,
         clock,
@@ -107,8 +110,11 @@ pub async fn start<S: Store, O: Open>(
         if let Ok(Ok(shelf)) = tokio::time::timeout(PROMPT, shelves.wait_for(ready)).await {
             keeper.on_shelf(shelf.clone());
         }
+        // And better not one that has just played.
+        let _ = tokio::time::timeout(RECOLLECTION, keeper.recollect()).await;
     }
     keeper.turn().await;
+    keeper.open_what_is_first().await;
     keeper.untouched = false;
     (Task { keeper, shelves }, receiver)
 }
@@ -141,6 +147,14 @@ impl<S: Store, O: Open> Task<S, O> {
                     look = Instant::now() + keeper.pause();
                     changed
                 }
+                opened = keeper.openings.ended() => {
+                    keeper.on_opened(opened);
+                    true
+                }
+                older = keeper.log.older() => {
+                    keeper.remember(older);
+                    false
+                }
                 () = tokio::time::sleep_until(again) => true,
             };
             beat();
@@ -151,9 +165,12 @@ impl<S: Store, O: Open> Task<S, O> {
     }
 }
 
-/// Opens a rendition; blocking.
-pub trait Open: Fn(&RenditionId) -> io::Result<Rendition> + Clone + Send + Sync + 'static {}
-impl<F: Fn(&RenditionId) -> io::Result<Rendition> + Clone + Send + Sync + 'static> Open for F {}
+/// A rendition on its way; it is given up by dropping this.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Rendition, Unopened>> + Send>>;
+
+/// Opens a rendition. Never waits for ever.
+pub trait Open: Fn(&RenditionId) -> Opening + Send + Sync + 'static {}
+impl<F: Fn(&RenditionId) -> Opening + Send + Sync + 'static> Open for F {}
 
 struct Keeper<S, O> {
     log: Log<S>,
@@ -166,10 +183,12 @@ struct Keeper<S, O> {
     untouched: bool,
     waiting: VecDeque<ContentHash>,
     open: HashMap<RenditionId, Arc<Rendition>>,
-    opening: HashMap<RenditionId, JoinHandle<io::Result<Rendition>>>,
+    openings: Openings,
     /// What could not be opened, until the renderer has taken it off the shelf.
     broken: HashSet<RenditionId>,
-    /// The renderer's, but what is broken counts as not rendered.
+    /// The renderer's.
+    given: Arc<Shelf>,
+    /// The same as far as it is of use here and now: see [`Keeper::settle`].
     shelf: Arc<Shelf>,
     settings: Settings<O>,
     clock: Clock,
@@ -209,7 +228,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
         let grid = self.settings.grid;
         self.aired.forget(now, HISTORY);
         self.logged.forget(now, HISTORY);
-        let next_opening = self.open_what_is_near(now).await;
+        let next_opening = self.open_what_is_near(now);
         self.publish(now, &plan);
         let again = [plan.again, next_opening].into_iter().flatten().min();
         // A turn costs next to nothing, so a bound that only rounding could exceed may be short.
@@ -218,9 +237,14 @@ impl<S: Store, O: Open> Keeper<S, O> {
     }
 
     async fn drop_what_is_lost(&mut self) {
+        let mut lost = self.broken.clone();
+        if self.alone {
+            // What is out of reach with the store may stay so; what is here plays meanwhile.
+            lost.extend(self.openings.away().cloned());
+        }
         for _ in 0..RACES {
             let entries =
-                plan::without_lost(&self.aired, &self.shelf, &self.broken, self.now(), &self.settings.rules);
+                plan::without_lost(&self.aired, &self.shelf, &lost, self.now(), &self.settings.rules);
             if entries.is_empty() || self.write(Reason::Removal, entries).await {
                 return;
             }
@@ -255,10 +279,11 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// Reads what others wrote, and comes back from being alone. Says whether anything changed.
     async fn look_at_store(&mut self) -> bool {
         let was_alone = self.alone;
+        let since = Cell(self.now().0.saturating_sub(self.settings.grid.cells_in(OPEN_BEHIND)));
         let read = async {
             let mut pages = Vec::new();
             if !self.loaded {
-                pages = self.log.load().await?;
+                pages = self.log.load(since).await?;
             }
             pages.extend(self.log.read_on().await?);
             Ok::<_, store::Error>(pages)
@@ -285,16 +310,33 @@ impl<S: Store, O: Open> Keeper<S, O> {
     fn go_alone(&mut self, error: &store::Error) {
         if !self.alone {
             tracing::warn!(message_id = messages::STORE_AWAY, %error, "the schedule's store is out of reach; this node goes on alone");
+            self.alone = true;
+            self.settle();
         }
-        self.alone = true;
+    }
+
+    /// Reads all that the log remembers.
+    async fn recollect(&mut self) {
+        while self.log.has_older() {
+            let older = self.log.older().await;
+            self.remember(older);
+        }
+    }
+
+    /// Older pages have come.
+    fn remember(&mut self, older: Schedule) {
+        self.logged.prepend(older.clone());
+        self.aired.prepend(older);
     }
 
     /// From the end of what is on air on, the log counts again, or is written on with what this
     /// node had chosen.
     async fn rejoin(&mut self) {
         self.alone = false;
+        self.settle();
         let soonest = self.now().plus(self.settings.rules.margin);
         let join = self.aired.at(soonest).map_or(soonest, |airing| airing.to);
+        self.aired.prepend(self.logged.clone());
         if self.logged.end().is_some_and(|end| end > join) {
             let theirs: Vec<_> = self.logged.from(join).map(|airing| airing.entry.clone()).collect();
             self.aired.overlay(join, theirs);
@@ -311,6 +353,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
         // write that fails has made this node alone again.
         if !ours.is_empty() && !self.write(Reason::Rotation, ours).await {
             self.alone = true;
+            self.settle();
         }
         if !self.alone {
             tracing::info!(message_id = messages::STORE_BACK, "the schedule's store is back");

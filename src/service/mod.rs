@@ -31,6 +31,7 @@ use crate::media::{Grid, RenditionId};
 use crate::publish::StreamInfo;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
+use crate::render::task::Renditions;
 use crate::render::{self, profile::Profile};
 use crate::schedule::{self, Rules};
 use crate::store::Folder;
@@ -175,13 +176,16 @@ impl Service {
         stages.feed("render", render);
 
         let profile = Profile::new(&config.video, &config.audio);
-        let renditions = folders.cache.join("renditions");
+        let renditions = Renditions::new(folders.cache.join("renditions"));
         let settings = schedule::task::Settings {
             node: node.clone(),
             grid: profile.grid(),
             rules: rules(&config, profile.grid()),
             poll: POLL,
-            open: move |id: &RenditionId| render::task::open(&renditions, id).map_err(io::Error::other),
+            open: move |id: &RenditionId| -> schedule::task::Opening {
+                let (renditions, id) = (renditions.clone(), id.clone());
+                Box::pin(async move { renditions.open(&id).await })
+            },
         };
         let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
         let store = Folder::new(&folders.state);

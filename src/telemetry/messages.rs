@@ -62,6 +62,7 @@ messages! {
     QUEUED_UNPLAYABLE = "c4a8840a28ce5850a170846540e795d6", WARN, "a queued track does not play";
     PAGE_PASSED_OVER = "9e4eb1d7f7855108b064031b9eafff4b", WARN, "a page of the schedule is passed over";
     RENDITION_UNOPENED = "64d05b8d5bcc5d4381924791fa714ed4", ERROR, "a scheduled rendition cannot be opened; it is rendered anew";
+    RENDITION_AWAY = "ad04a39ccf534900b73920b4e3084b16", WARN, "a scheduled rendition is out of reach";
     // Rendering.
     RENDERED = "5aecdf7606a5587a931e373a0791966d", INFO, "rendered a track";
     PICTURE_READY = "b030a32609405254b63fc105926333dc", INFO, "the picture is ready";

@@ -89,7 +89,7 @@ impl Stage {
     }
 
     pub fn open(&self, shelved: &Shelved) -> Rendition {
-        let State::Ready { id, cells } = &shelved.state else { panic!("{shelved:?} is not ready") };
+        let State::Ready { id, cells, .. } = &shelved.state else { panic!("{shelved:?} is not ready") };
         let rendition = task::open(&self.renditions, id).expect("what is ready can be opened");
         assert_eq!(rendition.meta.cells, *cells);
         rendition

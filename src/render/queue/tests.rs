@@ -161,13 +161,13 @@ fn under_a_new_picture_the_old_rendition_plays_until_its_sound_is_taken_over() {
     let Job::Track { id: old, .. } = first.clone() else { panic!("a track") };
     queue.on(&first.hash(), rendered(&first), now);
     queue.set_library(library(&[1], Some(100)));
-    assert_eq!(queue.tracks()[0].state, State::Ready { id: old.clone(), cells: 7 });
+    assert_eq!(queue.tracks()[0].state, State::Ready { id: old.clone(), cells: 7, here: true });
     assert!(!queue.complete());
     let second = start_track(&mut queue, now);
     let Job::Track { id, like, .. } = second.clone() else { panic!("a track") };
     assert_eq!(like, Some(old));
     queue.on(&second.hash(), rendered(&second), now);
-    assert_eq!(queue.tracks()[0].state, State::Ready { id, cells: 7 });
+    assert_eq!(queue.tracks()[0].state, State::Ready { id, cells: 7, here: true });
     assert!(queue.complete());
 }
 

@@ -25,7 +25,7 @@ fn shelf(tracks: &[u64]) -> Shelf {
         state: match cells {
             0 => State::Pending,
             1 => State::Quarantined,
-            cells => State::Ready { id: RenditionId::of(&digest(n as u64)), cells: *cells },
+            cells => State::Ready { id: RenditionId::of(&digest(n as u64)), cells: *cells, here: true },
         },
     };
     Shelf {

@@ -1,9 +1,19 @@
 //! The schedule log over a store: pages numbered from 1, each written once.
+//!
+//! It is read from its end: the latest pages say what is on air now, and everything else is memory
+//! for the rotation, which can come while the channel is on air. A store may be far away, so pages
+//! are asked for several at a time.
 
+use crate::media::Cell;
+use crate::schedule::Schedule;
 use crate::schedule::page::Page;
 use crate::store::{self, Put, Store};
 use crate::telemetry::messages;
+use futures_util::future::try_join_all;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// The most pages that are read at a start: more than a day of music, and more than any shuffle
 /// looks back.
@@ -12,15 +22,27 @@ const HISTORY: usize = 400;
 const KEPT: u64 = 2_000;
 /// Every so many pages the old ones are removed.
 const PRUNE_EVERY: u64 = 50;
+/// Pages that are asked for at once, at first: a bucket wants a connection for each …
+const AT_ONCE: usize = 8;
+/// … and twice as many each time, up to this, while they do not tell enough.
+const MOST_AT_ONCE: usize = 32;
 /// An answer of the store is waited for this long; a write that takes longer may still happen.
 /// Nothing is decided meanwhile, so it is well below [`Rules::must`](crate::schedule::Rules::must).
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Older pages that could not be read are asked for again this much later.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The log of one profile.
 pub struct Log<S> {
-    store: S,
-    folder: String,
+    pages: Pages<S>,
     next: u64,
+    listed: bool,
+    /// The last pages, until they tell what is on air.
+    latest: Vec<Page>,
+    /// The numbers of older pages, in order, that are not read yet.
+    older: Vec<u64>,
+    /// At most one reader of them.
+    reading: JoinSet<Vec<Page>>,
 }
 
 /// How an append ended.
@@ -34,7 +56,8 @@ pub enum Appended {
 impl<S: Store> Log<S> {
     /// The log in `folder` of the store.
     pub fn new(store: S, folder: String) -> Self {
-        Self { store, folder, next: 1 }
+        let pages = Pages { store: Arc::new(store), folder: folder.into() };
+        Self { pages, next: 1, listed: false, latest: Vec::new(), older: Vec::new(), reading: JoinSet::new() }
     }
 
     /// The number of the page that comes next.
@@ -42,23 +65,61 @@ impl<S: Store> Log<S> {
         self.next
     }
 
-    /// The latest pages, in order. To be called until it succeeds once, before anything else.
-    pub async fn load(&mut self) -> Result<Vec<Page>, store::Error> {
-        let keys = patient(self.store.list(&self.folder)).await?;
-        let numbers: Vec<u64> = keys.iter().filter_map(|key| number(key)).collect();
-        let mut pages = Vec::new();
-        for number in numbers.iter().copied().skip(numbers.len().saturating_sub(HISTORY)) {
-            pages.extend(self.read(number).await?.flatten());
+    /// The latest pages, in order, as many as it takes to know what is on air from `since` on. To be
+    /// called until it succeeds once, before anything else; it goes on where it has failed.
+    pub async fn load(&mut self, since: Cell) -> Result<Vec<Page>, store::Error> {
+        patient(async {
+            if !self.listed {
+                let keys = self.pages.store.list(&self.pages.folder).await?;
+                self.older = keys.iter().filter_map(|key| number(key)).collect();
+                self.next = self.older.last().map_or(1, |last| last + 1);
+                self.older.drain(..self.older.len().saturating_sub(HISTORY));
+                self.listed = true;
+            }
+            // A page wins from its first cell on, so what is older says nothing about later cells.
+            let tells = |page: &Page| page.entries.first().is_some_and(|first| first.start <= since);
+            let mut at_once = AT_ONCE;
+            while !self.older.is_empty() && !self.latest.iter().any(tells) {
+                let kept = self.older.len().saturating_sub(at_once);
+                let mut pages = self.pages.read_all(&self.older[kept..]).await?;
+                pages.append(&mut self.latest);
+                self.latest = pages;
+                self.older.truncate(kept);
+                at_once = (at_once * 2).min(MOST_AT_ONCE);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(std::mem::take(&mut self.latest))
+    }
+
+    /// The pages before those that were loaded or given by this, a few at a time and as a schedule of
+    /// their own; never ends when there are no more. Cancel-safe.
+    pub async fn older(&mut self) -> Schedule {
+        if self.reading.is_empty() {
+            if self.older.is_empty() {
+                return std::future::pending().await;
+            }
+            let kept = self.older.len().saturating_sub(AT_ONCE);
+            let (pages, numbers) = (self.pages.clone(), self.older.split_off(kept));
+            self.reading.spawn(async move { pages.read_until_it_works(numbers).await });
         }
-        self.next = numbers.last().map_or(1, |last| last + 1);
-        Ok(pages)
+        let pages = self.reading.join_next().await.and_then(Result::ok).unwrap_or_default();
+        let mut schedule = Schedule::default();
+        pages.iter().for_each(|page| schedule.apply(page));
+        schedule
+    }
+
+    /// Whether [`Self::older`] has anything to give.
+    pub fn has_older(&self) -> bool {
+        !self.reading.is_empty() || !self.older.is_empty()
     }
 
     /// Pages that were written since the last look, by whomever; at most [`HISTORY`] at a time.
     pub async fn read_on(&mut self) -> Result<Vec<Page>, store::Error> {
         let mut pages = Vec::new();
         while pages.len() < HISTORY {
-            match self.read(self.next).await {
+            match patient(self.pages.get(self.next)).await {
                 Ok(Some(page)) => {
                     self.next += 1;
                     pages.extend(page);
@@ -73,7 +134,8 @@ impl<S: Store> Log<S> {
 
     /// Writes `page`, whose number is [`Self::next_number`].
     pub async fn append(&mut self, page: &Page) -> Result<Appended, store::Error> {
-        let put = patient(self.store.put_if_absent(&self.key(page.number), page.to_bytes())).await?;
+        let key = self.pages.key(page.number);
+        let put = patient(self.pages.store.put_if_absent(&key, page.to_bytes())).await?;
         if put == Put::Refused {
             return Ok(Appended::Lost);
         }
@@ -84,9 +146,36 @@ impl<S: Store> Log<S> {
         Ok(Appended::Written)
     }
 
+    /// Old pages are of no more use; that they stay for another while does no harm either.
+    async fn prune(&self) {
+        let store = &self.pages.store;
+        let Ok(keys) = patient(store.list(&self.pages.folder)).await else { return };
+        let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < self.next));
+        for key in old.take(PRUNE_EVERY as usize * 2) {
+            if let Err(error) = patient(store.remove(key)).await {
+                tracing::debug!(%error, "an old page of the schedule stays");
+                return;
+            }
+        }
+    }
+}
+
+/// Where the pages lie.
+struct Pages<S> {
+    store: Arc<S>,
+    folder: Arc<str>,
+}
+
+impl<S> Clone for Pages<S> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), folder: Arc::clone(&self.folder) }
+    }
+}
+
+impl<S: Store> Pages<S> {
     /// `None`: there is no such page. `Some(None)`: there is one, and it is damaged.
-    async fn read(&self, number: u64) -> Result<Option<Option<Page>>, store::Error> {
-        let Some((bytes, _)) = patient(self.store.get(&self.key(number))).await? else { return Ok(None) };
+    async fn get(&self, number: u64) -> Result<Option<Option<Page>>, store::Error> {
+        let Some((bytes, _)) = self.store.get(&self.key(number)).await? else { return Ok(None) };
         let page = Page::parse(number, &bytes);
         Ok(Some(
             page.inspect_err(
@@ -96,14 +185,18 @@ impl<S: Store> Log<S> {
         ))
     }
 
-    /// Old pages are of no more use; that they stay for another while does no harm either.
-    async fn prune(&self) {
-        let Ok(keys) = patient(self.store.list(&self.folder)).await else { return };
-        let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < self.next));
-        for key in old.take(PRUNE_EVERY as usize * 2) {
-            if let Err(error) = patient(self.store.remove(key)).await {
-                tracing::debug!(%error, "an old page of the schedule stays");
-                return;
+    /// Those of the pages that are there and whole, in order.
+    async fn read_all(&self, numbers: &[u64]) -> Result<Vec<Page>, store::Error> {
+        let pages = try_join_all(numbers.iter().map(|number| self.get(*number))).await?;
+        Ok(pages.into_iter().flatten().flatten().collect())
+    }
+
+    /// The same, again and again until it succeeds.
+    async fn read_until_it_works(self, numbers: Vec<u64>) -> Vec<Page> {
+        loop {
+            match patient(self.read_all(&numbers)).await {
+                Ok(pages) => return pages,
+                Err(_) => sleep(RETRY).await,
             }
         }
     }
@@ -119,9 +212,10 @@ fn number(key: &str) -> Option<u64> {
 
 /// The store may take its time, but not for ever.
 async fn patient<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
-    let late = |_| {
-        let reason = format!("no answer within {} s", PATIENCE.as_secs());
-        store::Error::new(store::Kind::Unreachable, "reach", "the schedule's store", reason)
+    let late = |_| store::Error {
+        action: "reach",
+        object: "the schedule's store".into(),
+        reason: format!("no answer within {} s", PATIENCE.as_secs()),
     };
     tokio::time::timeout(PATIENCE, work).await.map_err(late)?
 }
