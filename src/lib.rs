@@ -36,7 +36,7 @@
 //!
 //! Beside the flow: [`config`] is read once and then trusted, [`media`] has the words that all
 //! stages share (start with [`media::cell`]), [`host`] is the machine underneath, [`store`] is what
-//! nodes agree through, [`control`] is what operators talk to, [`telemetry`] what the daemon tells by
+//! nodes agree through, [`aws`] is the bucket that it is in and the secret with the stream key, [`control`] is what operators talk to, [`telemetry`] what the daemon tells by
 //! itself, [`cli`] the command, and [`cost`] what a month of it costs.
 
 pub mod config;
@@ -49,6 +49,7 @@ pub mod timeline;
 
 pub mod publish;
 
+pub mod aws;
 pub mod control;
 pub mod host;
 pub mod store;

@@ -11,11 +11,10 @@ pub mod socket;
 pub mod status;
 pub mod task;
 pub mod text;
-pub mod timestamp;
 
+pub use crate::media::Timestamp;
 pub use client::Client;
 pub use protocol::{Forecast, Plan, Queued, Refusal, Reply, Request};
 pub use socket::Socket;
 pub use status::Status;
 pub use task::Handler;
-pub use timestamp::Timestamp;

@@ -1,14 +1,20 @@
-//! The machine underneath: its clock, its folders, its service manager, its signals.
+//! The machine underneath: its clock, its folders, its service manager, its signals, and what is
+//! announced about its end.
 
 pub mod clock;
+pub mod drain;
 pub mod folders;
 pub mod harden;
+pub mod imds;
+pub mod interruption;
 pub mod kernel;
 pub mod key;
 pub mod signals;
 pub mod systemd;
 
 pub use clock::Clock;
+pub use drain::Drain;
 pub use folders::Folders;
+pub use imds::Imds;
 pub use signals::Signals;
 pub use systemd::Notifier;

@@ -5,8 +5,10 @@ pub mod flv;
 pub mod rendition;
 #[doc(hidden)]
 pub mod synthetic;
+pub mod timestamp;
 pub mod unit;
 
 pub use cell::{Cell, FRAME_SAMPLES, Grid, MediaTime, SAMPLE_RATE};
 pub use rendition::{ContentHash, Credits, Meta, ProfileId, Rendition, RenditionId, Stream};
+pub use timestamp::Timestamp;
 pub use unit::{Kind, Unit};

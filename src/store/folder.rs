@@ -7,7 +7,7 @@
 //! A disk that hangs holds up whoever waits for it, and nobody else: a request that was given up
 //! goes on holding its thread, so only [`AT_ONCE`] may hold one.
 
-use super::{Error, Put, Store, Version};
+use super::{Error, Kind, Put, Store, Version};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -46,10 +46,12 @@ impl Folder {
             work(&path)
         };
         let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| Error {
-            action,
-            object,
-            reason: e.to_string(),
+        done.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| {
+            let kind = match e.kind() {
+                io::ErrorKind::PermissionDenied => Kind::Denied,
+                _ => Kind::Other,
+            };
+            Error::new(kind, action, object, e.to_string())
         })
     }
 }
@@ -176,35 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn of_many_writers_of_one_absent_object_one_wins() {
+    fn a_folder_is_a_store() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Folder::new(dir.path().join("not/yet/there"));
-        block_on(async {
-            let mut writers = tokio::task::JoinSet::new();
-            for i in 0..16u8 {
-                let store = store.clone();
-                writers.spawn(async move { (i, store.put_if_absent("log/1.json", vec![i]).await.unwrap()) });
-            }
-            let results = writers.join_all().await;
-            let winners: Vec<_> = results.iter().filter(|(_, put)| *put != Put::Refused).collect();
-            assert_eq!(winners.len(), 1);
-            let (bytes, version) = store.get("log/1.json").await.unwrap().unwrap();
-            assert_eq!((vec![winners[0].0], Put::Written(version)), (bytes, winners[0].1.clone()));
-            assert_eq!(store.list("log").await.unwrap(), ["log/1.json"]);
-        });
-    }
-
-    #[test]
-    fn a_stale_version_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Folder::new(dir.path());
-        block_on(async {
-            assert_eq!(store.put_if_match("a", vec![1], &Version("x".into())).await.unwrap(), Put::Refused);
-            let Put::Written(first) = store.put_if_absent("a", vec![1]).await.unwrap() else { panic!() };
-            assert!(matches!(store.put_if_match("a", vec![2], &first).await.unwrap(), Put::Written(_)));
-            assert_eq!(store.put_if_match("a", vec![3], &first).await.unwrap(), Put::Refused);
-            assert_eq!(store.get("a").await.unwrap().unwrap().0, [2]);
-        });
+        let one = Folder::new(dir.path().join("not/yet/there"));
+        block_on(super::super::laws::store(&one, &one.clone()));
     }
 
     #[test]
@@ -230,17 +207,6 @@ mod tests {
             drop(File::options().read(true).write(true).open(&pipe).unwrap());
             let answered = tokio::time::timeout(long, store.get("other")).await;
             assert_eq!(answered.expect("the disk is back, and so are the turns").unwrap(), None);
-        });
-    }
-
-    #[test]
-    fn absence_is_not_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Folder::new(dir.path().join("none"));
-        block_on(async {
-            assert_eq!(store.get("a").await.unwrap(), None);
-            assert!(store.list("b").await.unwrap().is_empty());
-            store.remove("a").await.unwrap();
         });
     }
 }

@@ -1,6 +1,6 @@
 //! The store in memory, which can fail on script: the fake that stands in for a bucket in tests.
 
-use super::{Body, Error, Object, Objects, PAGE, Page, Put, Store, Version};
+use super::{Body, Error, Kind, Object, Objects, PAGE, Page, Put, Store, Version};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -45,7 +45,7 @@ impl Memory {
     async fn answer<T>(&self, writes: bool, work: impl FnOnce() -> T) -> Result<T, Error> {
         // A request is answered at another moment than it is made.
         tokio::task::yield_now().await;
-        let error = |reason: &str| Error { action: "reach", object: "memory".into(), reason: reason.into() };
+        let error = |reason| Error::new(Kind::Unreachable, "reach", "memory", reason);
         let fault = *self.fault.lock().unwrap();
         match fault {
             Fault::Refuses => Err(error("refused")),
@@ -147,12 +147,12 @@ impl Objects for Memory {
             let (bytes, current) = objects.get(key)?;
             (current.to_string() == version.0).then(|| Bytes::copy_from_slice(&bytes[from as usize..]))
         });
-        let gone = || Error { action: "read", object: key.into(), reason: "it is another by now".into() };
+        let gone = || Error::new(Kind::Changed, "read", key, "it is another by now");
         found.await?.map(Pieces).ok_or_else(gone)
     }
 
     async fn upload(&self, key: &str, file: &Path) -> Result<Version, Error> {
-        let error = |e: std::io::Error| Error { action: "write", object: key.into(), reason: e.to_string() };
+        let error = |e: std::io::Error| Error::new(Kind::Other, "write", key, e.to_string());
         let bytes = std::fs::read(file).map_err(error)?;
         self.answer(true, || {
             let mut objects = self.objects.lock().unwrap();
@@ -161,5 +161,21 @@ impl Objects for Memory {
             Version(version.to_string())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::laws;
+    use super::*;
+
+    #[test]
+    fn memory_is_a_store_and_a_place_for_files() {
+        let folder = tempfile::tempdir().unwrap();
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let memory = Memory::default();
+            laws::store(&memory, &memory.another()).await;
+            laws::objects(&Memory::default(), folder.path()).await;
+        });
     }
 }

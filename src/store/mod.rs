@@ -7,6 +7,8 @@
 
 pub mod folder;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 pub(crate) mod memory;
 pub mod objects;
 
@@ -29,15 +31,75 @@ pub enum Put {
 }
 
 /// Why the store could not answer. Whether a write happened is then unknown.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {action} {object}: {reason}")]
 pub struct Error {
+    /// What kind of trouble it is.
+    pub kind: Kind,
     /// `read`, `list`, `write`, `remove`.
     pub action: &'static str,
     /// The object, as a path or URL.
     pub object: String,
     /// The cause, for a person.
     pub reason: String,
+}
+
+/// Kinds of trouble with a store, told apart by what there is to do about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// There are no credentials, or none that count.
+    Credentials,
+    /// It is not known where the store is, or it is somewhere else.
+    Region,
+    /// The credentials do not allow this.
+    Denied,
+    /// The place itself, or the file that was asked for, is not there.
+    Missing,
+    /// The file is another by now.
+    Changed,
+    /// It has too much to do; it passes.
+    Busy,
+    /// It does not answer, or breaks off.
+    Unreachable,
+    /// It answers with something else than it should, or the disk fails.
+    Other,
+}
+
+impl Error {
+    /// An error of a `kind`: cannot `action` `object`, because of `reason`.
+    pub fn new(
+        kind: Kind,
+        action: &'static str,
+        object: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self { kind, action, object: object.into(), reason: reason.into() }
+    }
+
+    /// What a person can do about it; nothing where it passes by itself.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.kind.hint()
+    }
+}
+
+impl Kind {
+    /// What a person can do about it; nothing where it passes by itself.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Credentials => Some(
+                "give the instance a role (an instance profile), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ),
+            Self::Region => Some("set AWS_REGION to the region that the bucket and the secret are in"),
+            Self::Denied => {
+                Some("the role's policy has to allow it; docs/aws.md shows the least that serves")
+            }
+            Self::Missing => Some("is the name right, and is it in this account and region?"),
+            Self::Unreachable => {
+                Some("is the address right, and do routes, DNS and firewalls let this machine out to it?")
+            }
+            Self::Changed | Self::Busy | Self::Other => None,
+        }
+    }
 }
 
 /// See the module's head. Keys are `/`-separated names of `[a-z0-9._-]`.

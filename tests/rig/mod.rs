@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
 pub mod ingest;
+pub mod moto;
 pub mod netns;
 pub mod nginx;
 pub mod process;

@@ -212,10 +212,9 @@ fn number(key: &str) -> Option<u64> {
 
 /// The store may take its time, but not for ever.
 async fn patient<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
-    let late = |_| store::Error {
-        action: "reach",
-        object: "the schedule's store".into(),
-        reason: format!("no answer within {} s", PATIENCE.as_secs()),
+    let late = |_| {
+        let reason = format!("no answer within {} s", PATIENCE.as_secs());
+        store::Error::new(store::Kind::Unreachable, "reach", "the schedule's store", reason)
     };
     tokio::time::timeout(PATIENCE, work).await.map_err(late)?
 }

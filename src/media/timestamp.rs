@@ -3,7 +3,7 @@
 //! Whole seconds and UTC, because that is the form that `jq fromdate`, `date -d` and every
 //! language's parser take without being told. Programme time proper is [`MediaTime`].
 
-use crate::media::MediaTime;
+use super::MediaTime;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

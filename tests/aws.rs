@@ -1,0 +1,19 @@
+//! Amazon's services over the wire: against moto's server what they do when all is well, and against
+//! a server with a script what moto cannot show.
+
+#[path = "aws/bucket.rs"]
+mod bucket;
+mod rig;
+
+/// The laws of stores, as the product's own tests of its folder and its fake have them.
+#[path = "../src/store"]
+mod store {
+    pub mod laws;
+    pub use nonstop::store::*;
+}
+
+/// The runtime that the daemon has.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(work)
+}

@@ -1,0 +1,13 @@
+//! What the daemon tells without being asked, over real sockets: its log to a journal.
+
+mod rig;
+
+#[path = "tell/journal.rs"]
+mod journal;
+
+use std::time::Duration;
+
+/// How long something may take that takes a moment, on a machine that does other things, too.
+const SOON: Duration = Duration::from_secs(20);
+/// The first track has to be rendered.
+const RENDERED: Duration = Duration::from_secs(90);
