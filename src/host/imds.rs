@@ -9,6 +9,7 @@
 //! and never on its `Content-Type`, which emulators get wrong.
 
 mod endpoint;
+pub mod fake;
 
 pub use endpoint::Endpoint;
 
@@ -265,3 +266,6 @@ fn cause(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,3 +186,6 @@ fn log(change: Change) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
