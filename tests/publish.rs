@@ -10,6 +10,7 @@ mod rig;
 use nonstop::config::{Destination, KeySource, Redundancy, Secret};
 use nonstop::host::Clock;
 use nonstop::publish::failover::Rules;
+use nonstop::publish::task::keys::{Keys, keys};
 use nonstop::publish::task::{self, Net, Publisher, trust};
 use nonstop::publish::{DestinationStatus, IngestState};
 use programme::{reference, stream_info};
@@ -33,13 +34,17 @@ struct OnAir {
 }
 
 fn publish(destination: Destination) -> OnAir {
+    publish_with(destination, Secret::new(KEY).into())
+}
+
+fn publish_with(destination: Destination, keys: Keys) -> OnAir {
     let start = Instant::now();
     let (status, watched) = watch::channel(DestinationStatus::idle(&destination, reference().start()));
     let publisher = Publisher {
         rules: Rules::new(destination.redundancy),
         dialer: Net::new(destination.ca_file.as_deref()).unwrap(),
         destination,
-        key: Secret::new(KEY),
+        keys,
         metadata: stream_info(),
         reader: reference().reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference().start().to_unix() + start.elapsed()),
@@ -169,4 +174,26 @@ async fn what_is_wrong_is_said_with_the_name_of_it() {
 
     let missing = Net::new(Some(Path::new("missing.pem"))).map(|_| ()).unwrap_err();
     assert!(matches!(missing, trust::Error::File { .. }), "{missing}");
+}
+
+#[tokio::test]
+async fn a_key_may_come_late_and_a_new_one_is_taken_up_after_a_refusal() {
+    let ingest = Ingest::start(options(false)).await;
+    let (keeper, late) = keys(Err("the secret cannot be read".into()));
+    let mut on_air = publish_with(destination(&ingest, None, None), late);
+    let status = on_air.until("the reason", |status| status.ingests[0].last_error.is_some()).await;
+    assert_eq!(status.ingests[0].last_error.as_deref(), Some("the secret cannot be read"));
+    assert_eq!((status.ingests[0].state, status.ingests[0].failures), (IngestState::Waiting, 0));
+
+    keeper.hand_over(Secret::new("the-key-of-last-week"));
+    timeout(PATIENCE, keeper.refused()).await.expect("the ingest refuses it");
+    keeper.hand_over(Secret::new(KEY));
+    on_air.until("the stream", |status| status.live()).await;
+    on_air.end().await;
+
+    // Who waits for a key is told to end like everyone else.
+    let (_keeper, never) = keys(Err("it is denied".into()));
+    let mut waiting = publish_with(destination(&ingest, None, None), never);
+    waiting.until("the reason", |status| status.ingests[0].last_error.is_some()).await;
+    assert!(waiting.end().await < Duration::from_secs(1));
 }

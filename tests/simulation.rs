@@ -177,7 +177,7 @@ fn publisher(climate: Climate, seed: u64, net: &net::Shared) -> Publisher<Phone>
     let (reference, start) = (reference(), Instant::now());
     Publisher {
         destination: destination(climate),
-        key: Secret::new(KEY),
+        keys: Secret::new(KEY).into(),
         metadata: stream_info(),
         reader: reference.reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed()),

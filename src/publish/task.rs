@@ -4,6 +4,7 @@
 //! one channel and through their ends; what they have delivered is read from their gauges whenever
 //! failover is asked, so a session that merely goes on wakes nobody.
 
+pub mod keys;
 pub mod net;
 mod pipe;
 mod probe;
@@ -13,15 +14,16 @@ mod tcp_info;
 pub mod transport;
 pub mod trust;
 
+pub use keys::Keys;
 pub use net::Net;
 pub use probe::probe;
 pub use transport::{Dialer, Link};
 
 use super::failover::{Action, Event, Failover, Rules};
 use super::pace;
-use super::rtmp::{StreamInfo, Target};
+use super::rtmp::StreamInfo;
 use super::status::{DestinationStatus, IngestState, Role};
-use crate::config::{Destination, Secret};
+use crate::config::Destination;
 use crate::host::Clock;
 use crate::media::MediaTime;
 use crate::telemetry::messages;
@@ -38,12 +40,15 @@ use tokio_util::sync::CancellationToken;
 /// How often the status is brought up to date while the stream goes on.
 const REFRESH: Duration = Duration::from_secs(1);
 
+/// How often a destination that has no stream key yet says that it lives.
+const WAITING: Duration = Duration::from_secs(15);
+
 /// What a destination is published from and with.
 pub struct Publisher<D> {
     /// Where to.
     pub destination: Destination,
     /// Its stream key.
-    pub key: Secret,
+    pub keys: Keys,
     /// What the stream is.
     pub metadata: StreamInfo,
     /// The stream.
@@ -66,21 +71,30 @@ pub async fn run<D: Dialer>(
     status: watch::Sender<DestinationStatus>,
     cancel: CancellationToken,
 ) -> Result<(), Infallible> {
-    let Publisher { destination, key, metadata, reader, clock, dialer, rules, beat } = publisher;
+    let Publisher { destination, mut keys, metadata, reader, clock, dialer, rules, beat } = publisher;
     let mut seed = DefaultHasher::new();
     (&destination.name, clock.now()).hash(&mut seed);
     let now = clock.now();
     status.send_replace(DestinationStatus::idle(&destination, now));
-    let backup = destination.backup.clone().map(|url| Target { url, key: key.clone() });
-    let targets: Vec<_> = [Target { url: destination.primary, key }].into_iter().chain(backup).collect();
+    let urls: Vec<_> = [destination.primary].into_iter().chain(destination.backup).collect();
+    while let Some(reason) = keys.lacking() {
+        lack(&status, &reason, clock.now());
+        beat();
+        tokio::select! {
+            () = keys.changed() => {}
+            () = sleep(WAITING) => {}
+            () = cancel.cancelled() => return Ok(()),
+        }
+    }
     let mut task = Task {
         name: destination.name,
         finish: rules.finish,
-        machine: Failover::new(rules, targets.len() > 1, seed.finish()),
+        machine: Failover::new(rules, urls.len() > 1, seed.finish()),
         reader: reader.clone(),
         clock: clock.clone(),
         sessions: Sessions::new(
-            targets,
+            urls,
+            keys,
             Source { info: metadata, unread: rules.unread, skip: rules.skip, reader, clock, dialer },
         ),
         status,
@@ -92,6 +106,21 @@ pub async fn run<D: Dialer>(
         beat();
     }
     Ok(())
+}
+
+/// Notes that there is no stream key.
+fn lack(status: &watch::Sender<DestinationStatus>, reason: &str, now: MediaTime) {
+    status.send_if_modified(|status| {
+        let mut news = false;
+        for ingest in &mut status.ingests {
+            if ingest.last_error.as_deref() != Some(reason) {
+                (ingest.state, ingest.since) = (IngestState::Waiting, now);
+                ingest.last_error = Some(reason.to_owned());
+                news = true;
+            }
+        }
+        news
+    });
 }
 
 struct Task<D: Dialer> {

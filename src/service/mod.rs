@@ -206,7 +206,7 @@ impl Service {
             let publisher = Publisher {
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
-                key,
+                keys: key.into(),
                 metadata: metadata.clone(),
                 reader: reader.clone(),
                 clock: clock.clone(),

@@ -2,8 +2,10 @@
 //!
 //! One that was dropped is forgotten at once: nothing that it had still to say is heard.
 
+use super::keys::Keys;
 use super::session::{self, Error, Gauge, Grave, Orders, Report, Source};
 use super::transport::Dialer;
+use crate::config::IngestUrl;
 use crate::media::MediaTime;
 use crate::publish::rtmp::Target;
 use crate::publish::status::Role;
@@ -35,7 +37,8 @@ pub(super) enum Told {
 }
 
 pub(super) struct Sessions<D: Dialer> {
-    targets: Vec<Target>,
+    urls: Vec<IngestUrl>,
+    keys: Keys,
     source: Source<D>,
     tasks: JoinSet<Result<MediaTime, Error>>,
     running: [Option<Running>; 2],
@@ -52,10 +55,11 @@ struct Running {
 }
 
 impl<D: Dialer> Sessions<D> {
-    /// For a primary and, if there are two targets, a backup.
-    pub(super) fn new(targets: Vec<Target>, source: Source<D>) -> Self {
+    /// For a primary and, if there are two addresses, a backup.
+    pub(super) fn new(urls: Vec<IngestUrl>, keys: Keys, source: Source<D>) -> Self {
         Self {
-            targets,
+            urls,
+            keys,
             source,
             tasks: JoinSet::new(),
             running: [None, None],
@@ -69,7 +73,7 @@ impl<D: Dialer> Sessions<D> {
         let (orders, told) = watch::channel(Orders::default());
         let (report, reports) = mpsc::channel(2);
         let gauge = Arc::new(Gauge::default());
-        let target = self.targets[role as usize].clone();
+        let target = Target { url: self.urls[role as usize].clone(), key: self.keys.latest() };
         let grave = self.graves[role as usize].clone();
         let session = session::run(self.source.clone(), target, told, report, gauge.clone(), grave);
         let task = self.tasks.spawn(session);
@@ -164,6 +168,9 @@ impl<D: Dialer> Sessions<D> {
         match result {
             Ok(Ok(through)) => Told::Ended(role, through),
             Ok(Err(error)) => {
+                if error.may_be_the_key() {
+                    self.keys.doubt();
+                }
                 Told::Failed { role, sure, reason: error.to_string(), lasting: !error.retryable() }
             }
             // A panic was printed by its hook. It is a bug, but the stream goes on.

@@ -68,6 +68,22 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether a wrong stream key looks like this: a refusal, or the connection's end where the
+    /// stream was announced or had hardly begun.
+    pub(super) fn may_be_the_key(&self) -> bool {
+        match self {
+            Self::Rtmp(error) => {
+                matches!(error, rtmp::Error::Refused { .. } | rtmp::Error::ClosedByPeer { .. })
+            }
+            Self::Closed { what } | Self::Broken { what, .. } => {
+                [limits::name(Phase::Publishing), limits::name(Phase::Live)].contains(what)
+            }
+            Self::Dial(_) | Self::NoAnswer { .. } | Self::Fault(_) => false,
+        }
+    }
+}
+
 /// What a session is told. Only ever filled in, never taken back.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
