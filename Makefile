@@ -4,11 +4,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak fuzz clean
+.PHONY: help setup demo test lint bench soak fuzz deb clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-	  while IFS=$$'\t' read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
+	  while IFS=$$'\t' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the rest needs from Debian 12 or 13; nothing to do when it is there
 	@tests/setup
@@ -34,6 +34,9 @@ soak: setup ## the whole-daemon tests, longer and with many seeds (about an hour
 
 fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo-fuzz, nightly Rust)
 	@tests/fuzz/run
+
+deb: setup ## build the Debian package: target/debian/nonstop_*.deb
+	@packaging/deb
 
 clean: ## remove what was built
 	cargo clean
