@@ -19,8 +19,11 @@
 
 mod bucket;
 mod cause;
+pub mod secrets;
 
 pub use bucket::{Bucket, Rest};
+pub use cause::Cause;
+pub use secrets::Secrets;
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -88,6 +91,11 @@ impl Aws {
     /// The objects below `prefix`, which has no slash at its ends, in the bucket called `name`.
     pub fn bucket(&self, name: &str, prefix: &str) -> Bucket {
         Bucket::new(self.clone(), name, prefix)
+    }
+
+    /// Secrets Manager.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.clone())
     }
 }
 

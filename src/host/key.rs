@@ -34,11 +34,9 @@ pub enum Error {
         "the credential {0:?} was not handed over\n\nhint: systemd does that, with LoadCredential={0}:/etc/nonstop/{0} in the unit; by hand, set CREDENTIALS_DIRECTORY to a folder that holds it"
     )]
     NoCredentials(String),
-    /// Secrets Manager.
-    #[error(
-        "the stream key in the secret {0:?} cannot be read: this build has no AWS\n\nhint: take key = {{ credential = \"stream-key\" }} or key = {{ file = \"/etc/nonstop/stream-key\" }}"
-    )]
-    Unsupported(String),
+    /// It is in no file.
+    #[error("the stream key in the secret {0:?} is to be asked for in Secrets Manager")]
+    Elsewhere(String),
 }
 
 /// Reads the stream key: the first line of a file, or of a credential in `credentials`, the folder
@@ -53,7 +51,7 @@ pub fn read(source: &KeySource, credentials: Option<&Path>) -> Result<Secret, Er
             Some(folder) => from_file(&folder.join(name)),
             None => Err(Error::NoCredentials(name.clone())),
         },
-        KeySource::Secret { secret, .. } => Err(Error::Unsupported(secret.clone())),
+        KeySource::Secret { secret, .. } => Err(Error::Elsewhere(secret.clone())),
     }
 }
 
@@ -91,8 +89,8 @@ fn read_start(path: &Path, content: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// The key on the first line, or why that is none.
-fn first_line(content: &[u8]) -> Result<Secret, &'static str> {
+/// The key on the first line of a text, or why that is none: the second half of a sentence.
+pub fn first_line(content: &[u8]) -> Result<Secret, &'static str> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
     let line = content.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii();
@@ -200,15 +198,5 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let said = read(&KeySource::File(folder.path().into()), None).unwrap_err().to_string();
         assert!(said.contains("it is not a file"), "{said}");
-    }
-
-    #[test]
-    fn a_secret_of_aws_is_named_as_not_supported() {
-        let source = KeySource::Secret { secret: "nonstop/lofi".into(), field: None };
-        let said = read(&source, None).unwrap_err().to_string();
-        assert!(
-            said.starts_with("the stream key in the secret \"nonstop/lofi\"") && said.contains("hint: "),
-            "{said}"
-        );
     }
 }

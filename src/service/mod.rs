@@ -3,7 +3,7 @@
 //! The order of [`Service::load`] is the order in which things can go wrong with the least harm:
 //!
 //! 1. the stream keys: without them nothing else matters, and a wrong file is the operator's to mend
-//!    before anything is touched;
+//!    before anything is touched; keys in Secrets Manager may come later, and hold up nobody;
 //! 2. the control socket: a second daemon of this channel would find it taken, and ends here;
 //! 3. the library, which reads while the rest is built;
 //! 4. the renderer, which gives the standby card: from then on there is something to send;
@@ -18,9 +18,11 @@
 //! The library and the renderer only feed them; if one of those fails, the rest goes on.
 
 mod desk;
+mod keys;
 mod stages;
 
-use crate::config::{Config, Secret, Source};
+use crate::aws::Aws;
+use crate::config::{Config, Source};
 use crate::control::{self, Socket};
 use crate::host::folders::Folders;
 use crate::host::signals::{Event, Signals};
@@ -145,11 +147,8 @@ impl Service {
         let (mut stages, mut health) = (Stages::default(), Health::default());
         let Source::Folder(root) = config.media.source.clone() else { return Err(Error::Bucket) };
 
-        let keys: Vec<Secret> = config
-            .destinations
-            .iter()
-            .map(|destination| key::read(&destination.key, credentials.as_deref()))
-            .collect::<Result<_, _>>()?;
+        let aws = Aws::new();
+        let (keys, round) = keys::first(&config.destinations, credentials, &aws)?;
 
         let socket = Socket::bind(&folders.runtime)?;
 
@@ -198,7 +197,8 @@ impl Service {
         let reader = Reader::new(programme.clone());
         let metadata = stream_info(&config);
         let mut destinations = Vec::new();
-        for (destination, key) in config.destinations.iter().cloned().zip(keys) {
+        stages.feed("keys", keys::run(round, stop.clone()));
+        for (destination, keys) in config.destinations.iter().cloned().zip(keys) {
             let name = format!("publish {}", destination.name);
             let pulse = health.watch(&name, started);
             let dialer = Net::new(destination.ca_file.as_deref())?;
@@ -206,7 +206,7 @@ impl Service {
             let publisher = Publisher {
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
-                keys: key.into(),
+                keys,
                 metadata: metadata.clone(),
                 reader: reader.clone(),
                 clock: clock.clone(),

@@ -85,6 +85,11 @@ messages! {
     LIBRARY_UNWATCHED = "0d6453901b225023a477bbdf101defff", WARN, "changes in the folder with the music are found by looking only: it cannot be watched";
     // The machine.
     KEY_EXPOSED = "87e4a6e8a00d5bd5900d7d1274bd6678", WARN, "others may read the file with the stream key; chmod 600 keeps it to its owner";
+    KEY_CHANGED = "86f9a26059c602e4a90ba4a66062e588", INFO, "the stream key has changed; the next session takes the new one";
+    KEY_BACK = "c5eb277ff4414a2e254f568d84832d96", INFO, "the stream key can be read again";
+    KEY_STALE = "6cc42bfe2e61fe843025804ce10db0b2", WARN, "the stream key cannot be read again; the one that is known stays";
+    KEY_AWAITED = "98c3064aebd857410ab516a18de8040c", WARN, "the stream key cannot be reached, and the destination waits for it; trying on";
+    KEY_MISSING = "9993c2e45435695a86c3f161fa0dc3ab", ERROR, "there is no stream key until someone changes something, and the destination waits for it; trying on";
     SYSTEMD_UNREACHED = "cb17c58019275de689913432b39539c1", WARN, "systemd cannot be told anything";
     SYSTEMD_DEAF = "e8d6a949bd585fffaa4a359652bfd42a", WARN, "systemd did not take a message";
     CLIENT_REFUSED = "d023c6273cbb58d5b0701110a8a02a16", WARN, "a client of the control socket could not be accepted";
