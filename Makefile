@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak fuzz deb clean
+.PHONY: help setup demo test lint bench soak fuzz deb apt-repo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -37,6 +37,9 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo
 
 deb: setup ## build the Debian package: target/debian/nonstop_*.deb
 	@packaging/deb
+
+apt-repo: setup ## put that into a signed apt repository: target/apt (APT="--url … --key …")
+	@package=$$(packaging/deb) && packaging/apt-repo $(APT) "$$package"
 
 clean: ## remove what was built
 	cargo clean
