@@ -34,6 +34,9 @@
 //! them all. Each tells the next through a watch channel that holds the latest snapshot: nothing is
 //! queued between stages, so nothing can pile up.
 //!
+//! [`handover`] lets several nodes do this for one channel: it says which of them may use which
+//! ingest.
+//!
 //! Beside the flow: [`config`] is read once and then trusted, [`media`] has the words that all
 //! stages share (start with [`media::cell`]), [`host`] is the machine underneath, [`store`] is what
 //! nodes agree through, [`aws`] is the bucket that it is in and the secret with the stream key, [`control`] is what operators talk to, [`telemetry`] what the daemon tells by
@@ -48,6 +51,8 @@ pub mod schedule;
 pub mod timeline;
 
 pub mod publish;
+
+pub mod handover;
 
 pub mod aws;
 pub mod control;

@@ -16,10 +16,12 @@ pub mod failover;
 pub mod ledger;
 pub mod limits;
 pub mod pace;
+pub mod permit;
 pub mod rtmp;
 pub mod status;
 pub mod task;
 
+pub use permit::{Permit, Permits};
 pub use rtmp::StreamInfo;
 pub use status::{DestinationStatus, IngestState, IngestStatus, Role};
 pub use task::{Net, Publisher};

@@ -1,0 +1,254 @@
+//! One slot as a node sees it: what it knows of the record in the store, whether it holds the slot,
+//! and which request is under way. What is to be done is decided in [`super::slots`].
+
+use super::record::{Identity, Record, Use};
+use super::rules::Rules;
+use crate::media::MediaTime;
+use crate::publish::{Permit, Role};
+use crate::store::Version;
+use tokio::time::Instant;
+
+/// What publishing does with the ingest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Using {
+    /// A session is open, or being opened or ended.
+    pub busy: bool,
+    /// A session carries the stream.
+    pub live: bool,
+    /// All media before this instant was delivered there.
+    pub delivered: Option<MediaTime>,
+}
+
+/// What is known of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Nothing,
+    Absent,
+    There { record: Record, version: Version },
+}
+
+/// That the slot is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hold {
+    /// When the write was sent that others count from; `None` if there was none, because the store
+    /// does not answer.
+    pub(super) renewed: Option<Instant>,
+    /// Until when no other can have taken it, so that it can be used without asking.
+    pub(super) sure: Option<Instant>,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) sent: Instant,
+    /// What is being written; `None` if it is a read.
+    pub(super) record: Option<Record>,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) role: Role,
+    pub(super) known: Known,
+    /// What is known may be out of date: it has to be read before it is written.
+    pub(super) stale: bool,
+    /// Since when the holder has not been seen to write, by our own clock.
+    pub(super) still: Instant,
+    /// When the last request was sent that was answered.
+    pub(super) answered: Option<Instant>,
+    /// When the last request failed, if none was answered since.
+    pub(super) failed: Option<Instant>,
+    pub(super) hold: Option<Hold>,
+    pub(super) pending: Option<Pending>,
+    /// When a take was sent of which nothing is known.
+    pub(super) attempted: Option<Instant>,
+    /// A session waits to hear whether it may go on.
+    pub(super) asked: bool,
+    /// Another process has taken it from this one.
+    pub(super) usurped: bool,
+    /// That has just been found out.
+    pub(super) lost: bool,
+    /// The last process on this machine had it.
+    pub(super) remembered: bool,
+    pub(super) using: Using,
+    /// When it was last busy.
+    pub(super) busy: Option<Instant>,
+    /// Not to be taken before.
+    pub(super) yielded: Option<Instant>,
+    pub(super) permit: Permit,
+    /// What a predecessor delivered.
+    pub(super) through: Option<MediaTime>,
+}
+
+impl Slot {
+    pub(super) const fn new(role: Role, now: Instant) -> Self {
+        Self {
+            role,
+            known: Known::Nothing,
+            stale: false,
+            still: now,
+            answered: None,
+            failed: None,
+            hold: None,
+            pending: None,
+            attempted: None,
+            asked: false,
+            usurped: false,
+            lost: false,
+            remembered: false,
+            using: Using { busy: false, live: false, delivered: None },
+            busy: None,
+            yielded: None,
+            permit: Permit::Leave,
+            through: None,
+        }
+    }
+
+    pub(super) const fn record(&self) -> Option<&Record> {
+        match &self.known {
+            Known::There { record, .. } => Some(record),
+            Known::Nothing | Known::Absent => None,
+        }
+    }
+
+    /// The record, if another process holds the slot by it.
+    pub(super) fn other(&self, me: &Identity) -> Option<&Record> {
+        self.record().filter(|record| !record.is_of(me) && record.usage != Use::Free)
+    }
+
+    /// Whether the next request needs a fresh look first.
+    pub(super) fn unread(&self) -> bool {
+        self.stale || self.known == Known::Nothing
+    }
+
+    pub(super) const fn held(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Held, or about to be.
+    pub(super) fn held_or_taking(&self, me: &Identity) -> bool {
+        let takes = |pending: &Pending| {
+            pending.record.as_ref().is_some_and(|record| record.is_of(me) && record.usage != Use::Free)
+        };
+        self.held() || self.pending.as_ref().is_some_and(takes)
+    }
+
+    pub(super) fn sure(&self, now: Instant) -> bool {
+        self.hold.is_some_and(|hold| hold.sure.is_some_and(|until| now < until))
+    }
+
+    /// From when on it may be taken; `hungry` if this node has none.
+    pub(super) fn free_from(
+        &self,
+        me: &Identity,
+        hungry: bool,
+        rules: &Rules,
+        now: Instant,
+    ) -> Option<Instant> {
+        let free = match &self.known {
+            Known::Nothing => return None,
+            Known::Absent => now,
+            Known::There { record, .. } => match record.usage {
+                Use::Free => now,
+                _ if record.is_of_predecessor_of(me) && !self.usurped => now,
+                Use::Spare if hungry => now,
+                Use::Spare => self.still + rules.expiry,
+                // A record of nonsense must not hold a slot for ever.
+                Use::Active => self.still + record.expires().min(rules.expiry * 10),
+            },
+        };
+        Some(free.max(self.yielded.unwrap_or(free)))
+    }
+
+    pub(super) fn uses(&mut self, using: Using, now: Instant) {
+        if using.busy || self.using.busy {
+            self.busy = Some(now);
+        }
+        self.using = using;
+    }
+
+    /// Takes in what a read has found, which was asked for at `sent`. Gives whether the slot was lost
+    /// by it.
+    pub(super) fn read(
+        &mut self,
+        found: Option<(Record, Version)>,
+        me: &Identity,
+        rules: &Rules,
+        sent: Instant,
+        now: Instant,
+    ) -> bool {
+        let known = found.map_or(Known::Absent, |(record, version)| Known::There { record, version });
+        let pulse = |known: &Known| match known {
+            Known::There { record, .. } => Some((record.life.clone(), record.generation, record.serial)),
+            _ => None,
+        };
+        if pulse(&known) != pulse(&self.known) {
+            self.still = now;
+        }
+        self.known = known;
+        self.stale = false;
+        (self.answered, self.failed) = (Some(sent), None);
+        let attempted = self.attempted.take();
+        match &self.known {
+            Known::There { record, .. } if record.is_of(me) && record.usage != Use::Free => {
+                // The answer to the write that took it was lost, or that to a renewal.
+                if self.hold.is_none_or(|hold| hold.renewed.is_none()) {
+                    let renewed = Some(attempted.unwrap_or(sent));
+                    self.hold = Some(Hold { renewed, sure: None });
+                }
+                false
+            }
+            Known::There { record, .. } if record.is_of(me) => {
+                self.hold = None;
+                false
+            }
+            Known::There { .. } => {
+                let presumed = self.hold.is_some_and(|hold| hold.renewed.is_none());
+                let mine = presumed && self.free_from(me, true, rules, now).is_some_and(|from| from <= now);
+                if self.held() && !mine {
+                    self.hold = None;
+                    self.usurped = true;
+                    return true;
+                }
+                false
+            }
+            Known::Absent | Known::Nothing => false,
+        }
+    }
+
+    /// Takes in that `pending` was written.
+    pub(super) fn wrote(
+        &mut self,
+        pending: Pending,
+        version: Version,
+        me: &Identity,
+        rules: &Rules,
+        now: Instant,
+    ) {
+        let Pending { sent, record: Some(record) } = pending else { return };
+        (self.answered, self.failed) = (Some(sent), None);
+        self.attempted = None;
+        if record.is_of(me) {
+            self.still = now;
+            let sure = (record.usage == Use::Active).then(|| sent + rules.expiry.saturating_sub(rules.slack));
+            self.hold = (record.usage != Use::Free).then_some(Hold { renewed: Some(sent), sure });
+        }
+        self.known = Known::There { record, version };
+    }
+
+    /// A request is sent.
+    pub(super) fn send(&mut self, record: Option<Record>, me: &Identity, now: Instant) {
+        if let Some(record) = record.as_ref().filter(|record| record.is_of(me)) {
+            if !self.held() {
+                self.attempted = Some(now);
+            }
+            if record.usage != Use::Active
+                && let Some(hold) = &mut self.hold
+            {
+                // From now on others may take it, whether or not we ever hear that it was written.
+                hold.sure = None;
+            }
+        }
+        self.pending = Some(Pending { sent: now, record });
+    }
+}

@@ -1,0 +1,213 @@
+//! What a node does in a moment: it hears the store's answers, publishes, and tells its slots.
+
+use super::*;
+
+impl World {
+    pub(super) fn permit(&mut self, i: usize, permits: Permits) {
+        self.note(i, format!("may {:?}", permits.by_role));
+        let now = self.now;
+        let Some(node) = &mut self.nodes[i] else { return };
+        node.permits = permits;
+        for role in ROLES {
+            let session = &mut node.sessions[role as usize];
+            *session = match (permits.of(role), *session) {
+                (Permit::Lost, _) => Session::None,
+                (Permit::Leave, Session::Live { asked: None, .. }) => {
+                    Session::Closing { until: now + GOODBYE }
+                }
+                (Permit::Leave, Session::Opening { .. } | Session::Waiting { .. }) => Session::None,
+                (_, session) => session,
+            };
+        }
+    }
+
+    pub(super) fn answer(&mut self, i: usize, role: Role, answer: bool) {
+        let now = self.now;
+        self.note(i, format!("is answered {answer} for {role}"));
+        let Some(node) = &mut self.nodes[i] else { return };
+        let session = &mut node.sessions[role as usize];
+        *session = match *session {
+            Session::Opening { ready, .. } if answer => Session::Opening { ready, asked: None },
+            Session::Live { since, .. } if answer => Session::Live { since, asked: None },
+            Session::Opening { .. } | Session::Live { .. } => Session::Waiting { until: now + 250 },
+            session => session,
+        };
+    }
+
+    pub(super) fn step(&mut self, i: usize) {
+        let now = self.now;
+        self.carry_out(i);
+        let Some(node) = &mut self.nodes[i] else { return };
+        if let Some(until) = node.frozen {
+            if now < until {
+                return;
+            }
+            node.frozen = None;
+            // A session that wakes up looks at the clock before it sends.
+            let still = now - node.looked > STILL;
+            for role in ROLES.into_iter().filter(|_| still) {
+                let Some(node) = &mut self.nodes[i] else { return };
+                let session = &mut node.sessions[role as usize];
+                let asked = Some(now + BOUND);
+                match *session {
+                    Session::Live { since, .. } => *session = Session::Live { since, asked },
+                    Session::Opening { ready, .. } => *session = Session::Opening { ready, asked },
+                    // What it has still to say is not said.
+                    Session::Closing { .. } => *session = Session::None,
+                    Session::None | Session::Waiting { .. } => continue,
+                }
+                self.tell_node(i, Event::Ask(role));
+            }
+            self.note(i, "wakes up".into());
+        }
+        let Some(node) = &mut self.nodes[i] else { return };
+        node.looked = now;
+        self.listen(i);
+        self.publish(i);
+        self.tell_uses(i);
+        let due = self.nodes[i]
+            .as_ref()
+            .is_some_and(|node| node.slots.deadline().is_some_and(|at| at <= self.at(now)));
+        if due {
+            self.tell_node(i, Event::Tick);
+        }
+        let Some(node) = &mut self.nodes[i] else { return };
+        if node.draining.is_some() && node.slots.view().phase == crate::handover::Phase::Released {
+            node.released.get_or_insert(now);
+            self.note(i, "is gone".into());
+            self.nodes[i] = None;
+            self.memory[i].clear();
+        }
+    }
+
+    /// What the store does with requests, whether or not anybody waits for it.
+    fn carry_out(&mut self, i: usize) {
+        let Some(node) = &mut self.nodes[i] else { return };
+        let mut due = Vec::new();
+        for (at, request) in node.requests.iter_mut().enumerate() {
+            if request.answer.is_none() && request.done <= self.now {
+                due.push((at, request.role, request.put.clone()));
+            }
+        }
+        for (at, role, put) in due {
+            let answer = match put {
+                None => Event::Read(
+                    role,
+                    self.objects[role as usize].clone().map(|(r, v)| (r, Version(v.to_string()))),
+                ),
+                Some((record, version)) => match self.put(role, record, version) {
+                    Some(version) => Event::Wrote(role, version),
+                    None => Event::Refused(role),
+                },
+            };
+            if let Some(node) = &mut self.nodes[i] {
+                node.requests[at].answer = Some(answer);
+            }
+        }
+    }
+
+    /// Answers, and the want of them.
+    fn listen(&mut self, i: usize) {
+        let now = self.now;
+        let Some(node) = &mut self.nodes[i] else { return };
+        let mut heard = Vec::new();
+        for role in ROLES {
+            if let Some((number, until)) = node.waits[role as usize] {
+                let request = node.requests.iter_mut().find(|request| request.number == number);
+                if let Some(answer) = request.filter(|r| r.answered <= now).and_then(|r| r.answer.clone()) {
+                    node.waits[role as usize] = None;
+                    heard.push(answer);
+                } else if until <= now {
+                    node.waits[role as usize] = None;
+                    heard.push(Event::Failed(role));
+                }
+            }
+        }
+        node.requests.retain(|r| r.answer.is_none() || r.answered > now);
+        heard.into_iter().for_each(|event| self.tell_node(i, event));
+    }
+
+    /// The least of a publisher.
+    fn publish(&mut self, i: usize) {
+        let (now, both) = (self.now, self.both);
+        let media = self.time(i).media;
+        let down = self.ingests.map(|until| now < until);
+        let Some(node) = &mut self.nodes[i] else { return };
+        let granted = |node: &Node, role: Role| node.permits.of(role) == Permit::Granted;
+        for role in ROLES {
+            let session = &mut node.sessions[role as usize];
+            *session = match *session {
+                Session::Opening { .. } | Session::Live { .. } | Session::Closing { .. }
+                    if down[role as usize] =>
+                {
+                    Session::Waiting { until: now + 2_000 }
+                }
+                Session::Opening { ready, asked }
+                    if ready <= now && asked.is_none_or(|until| until <= now) =>
+                {
+                    Session::Live { since: now, asked: None }
+                }
+                Session::Live { since, asked: Some(until) } if until <= now => {
+                    Session::Live { since, asked: None }
+                }
+                Session::Closing { until } if until <= now => Session::None,
+                Session::Waiting { until } if until <= now => Session::None,
+                session => session,
+            };
+            if matches!(*session, Session::Live { asked: None, .. }) && node.permits.of(role) == Permit::Leave
+            {
+                *session = Session::Closing { until: now + GOODBYE };
+            }
+            if matches!(*session, Session::Live { asked: None, .. }) {
+                node.delivered[role as usize] = Some(media);
+            }
+        }
+        let preferred = if granted(node, Role::Primary) { Role::Primary } else { Role::Backup };
+        let live = |node: &Node, role: Role| match node.sessions[role as usize] {
+            Session::Live { since, .. } => Some(since),
+            _ => None,
+        };
+        let other = preferred.other();
+        if !both
+            && live(node, preferred).is_some_and(|since| since + SETTLE <= now)
+            && live(node, other).is_some()
+        {
+            node.sessions[other as usize] = Session::Closing { until: now + GOODBYE };
+        }
+        let failing = matches!(node.sessions[preferred as usize], Session::Waiting { .. });
+        let wanted = ROLES.into_iter().filter(|role| {
+            let needed = both || *role == preferred || failing;
+            granted(node, *role) && node.sessions[*role as usize] == Session::None && needed
+        });
+        let wanted: Vec<_> = wanted.collect();
+        for role in wanted {
+            if let Some(node) = &mut self.nodes[i] {
+                node.sessions[role as usize] =
+                    Session::Opening { ready: now + DIAL, asked: Some(now + BOUND) };
+            }
+            self.note(i, format!("opens {role}"));
+            self.tell_node(i, Event::Ask(role));
+        }
+    }
+
+    /// Twice a second, and when something changes.
+    fn tell_uses(&mut self, i: usize) {
+        for role in ROLES {
+            let Some(node) = &self.nodes[i] else { return };
+            let session = node.sessions[role as usize];
+            let using = Using {
+                busy: !matches!(session, Session::None | Session::Waiting { .. }),
+                live: matches!(session, Session::Live { .. } | Session::Closing { .. }),
+                delivered: node.delivered[role as usize],
+            };
+            let before = node.told[role as usize];
+            let news = (before.busy, before.live) != (using.busy, using.live);
+            if news || (self.now.is_multiple_of(500) && before != using) {
+                if let Some(node) = &mut self.nodes[i] {
+                    node.told[role as usize] = using;
+                }
+                self.tell_node(i, Event::Uses(role, using));
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What is the case, for those who ask.
+
+use super::{Known, Slots};
+use crate::handover::phase::{Phase, SlotView, View};
+use crate::handover::record::Use;
+
+impl Slots {
+    /// What is the case now.
+    pub fn view(&self) -> View {
+        let held = self.slots.iter().any(|slot| slot.held());
+        let phase = match () {
+            () if self.released() => Phase::Released,
+            () if self.leaving.is_some() => Phase::Leaving,
+            () if held => Phase::Holding,
+            () if self.slots.iter().any(|slot| slot.known == Known::Nothing) => Phase::Asking,
+            () => Phase::StandingBy,
+        };
+        let slots = self.slots.iter().map(|slot| {
+            let record = slot.record().filter(|record| record.usage != Use::Free);
+            SlotView {
+                ingest: slot.role,
+                mine: slot.held(),
+                holder: record.map(|record| record.holder.clone()),
+                usage: record.map(|record| record.usage),
+                generation: slot.record().map_or(0, |record| record.generation),
+            }
+        });
+        View {
+            phase,
+            slots: slots.collect(),
+            relieved: self.slots.iter().any(|slot| self.relieved_on(slot.role)),
+            unreachable: self.slots.iter().any(|slot| slot.failed.is_some()),
+        }
+    }
+}
