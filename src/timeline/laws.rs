@@ -240,18 +240,35 @@ fn a_change_under_a_cursor_never_gives_a_picture_that_cannot_be_decoded() {
 }
 
 #[test]
-fn what_cannot_be_read_is_replaced_by_the_standby() {
+fn what_cannot_be_read_is_replaced_by_the_standby_until_it_is_opened_anew() {
     let dir = tempfile::tempdir().unwrap();
     let grid = Grid::new(FrameRate::new(30).unwrap());
     let all = renditions(dir.path(), grid);
-    let programme = programme(&Plan(vec![(0, 2, 0)]), grid, &all);
-    std::fs::File::options().write(true).open(dir.path().join("2.audio.flv")).unwrap().set_len(40).unwrap();
-    let (_tx, rx) = watch::channel(Arc::new(programme));
+    let mut programme = programme(&Plan(vec![(0, 2, 0)]), grid, &all);
+    let file = dir.path().join("2.audio.flv");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..40]).unwrap();
+    let (tx, rx) = watch::channel(Arc::new(programme.clone()));
     let mut reader = Reader::new(rx);
     block_on(async {
         let mut cursor = reader.cursor(grid.start(Cell(EPOCH)));
         let units = read(&mut reader, &mut cursor, grid.start(Cell(EPOCH + 2))).await;
         assert_eq!(units[0].body, synthetic::video_body(STANDBY, 0, true, 20));
         assert_eq!(units.len() as u64, 2 * (grid.audio_frames() + grid.video_frames()));
+
+        // A change of the programme alone is no reason to try again.
+        tx.send_replace(Arc::new(programme.clone()));
+        let mut cursor = reader.cursor(grid.start(Cell(EPOCH)));
+        std::fs::write(&file, &whole).unwrap();
+        let units = read(&mut reader, &mut cursor, grid.start(Cell(EPOCH + 1))).await;
+        assert_eq!(units[0].body, synthetic::video_body(STANDBY, 0, true, 20));
+
+        let recipe = Recipe { number: 2, cells: 12, pictures: 48, gop: 48, key_bytes: 20 };
+        let again = synthetic::rendition(dir.path(), grid, recipe).unwrap();
+        programme.open.insert(again.meta.id.clone(), Arc::new(again));
+        tx.send_replace(Arc::new(programme));
+        let mut cursor = reader.cursor(grid.start(Cell(EPOCH)));
+        let units = read(&mut reader, &mut cursor, grid.start(Cell(EPOCH + 1))).await;
+        assert_eq!(units[0].body, synthetic::video_body(2, 0, true, 20));
     });
 }

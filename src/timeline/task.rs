@@ -10,11 +10,11 @@ use crate::media::{Kind, MediaTime, Rendition, RenditionId, Unit};
 use crate::schedule::programme::Programme;
 use crate::telemetry::messages;
 use bytes::Bytes;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -49,9 +49,13 @@ pub struct Error {
 #[derive(Clone)]
 pub struct Reader {
     programme: watch::Receiver<Arc<Programme>>,
-    unreadable: Arc<Mutex<HashSet<RenditionId>>>,
+    unreadable: Arc<Mutex<Unreadable>>,
     windows: Windows,
 }
+
+/// Renditions as they were opened when they could not be read. One that is opened again, because it
+/// was rendered anew or its disk is back, is another, and gets another chance.
+type Unreadable = HashMap<RenditionId, Weak<Rendition>>;
 
 /// What a reader has read last, of sound and of pictures.
 #[derive(Clone, Default)]
@@ -62,7 +66,8 @@ struct Windows {
 
 #[derive(Clone)]
 struct Window {
-    rendition: RenditionId,
+    // The one that was opened, not its name: rendered anew, it may have its frames elsewhere.
+    rendition: Weak<Rendition>,
     start: u64,
     bytes: Bytes,
 }
@@ -110,7 +115,10 @@ impl Reader {
                 Err(error) => {
                     tracing::error!(message_id = messages::RENDITION_UNREADABLE, rendition = %error.rendition, error = %error.source,
                         "a rendition cannot be read; the standby card takes its place");
-                    self.unreadable.lock().expect("never poisoned").insert(error.rendition);
+                    let opened = programme.open.get(&error.rendition).map(Arc::downgrade).unwrap_or_default();
+                    let mut unreadable = self.unreadable.lock().expect("never poisoned");
+                    unreadable.retain(|_, opened| opened.strong_count() > 0);
+                    unreadable.insert(error.rendition, opened);
                 }
             }
         }
@@ -142,9 +150,12 @@ impl Reader {
     fn readable(&self) -> Arc<Programme> {
         let programme = self.programme.borrow().clone();
         let unreadable = self.unreadable.lock().expect("never poisoned");
-        if unreadable.iter().any(|id| programme.open.contains_key(id)) {
+        let is_unreadable = |id: &RenditionId, opened: &Arc<Rendition>| {
+            unreadable.get(id).is_some_and(|then| std::ptr::eq(then.as_ptr(), Arc::as_ptr(opened)))
+        };
+        if programme.open.iter().any(|(id, opened)| is_unreadable(id, opened)) {
             let mut rest = Programme::clone(&programme);
-            rest.open.retain(|id, _| !unreadable.contains(id));
+            rest.open.retain(|id, opened| !is_unreadable(id, opened));
             return Arc::new(rest);
         }
         programme
@@ -161,7 +172,7 @@ async fn body(
     let cut = |window: &Window| {
         let from = range.start.checked_sub(window.start)? as usize;
         let to = (range.end - window.start) as usize;
-        (window.rendition == rendition.meta.id && to <= window.bytes.len())
+        (std::ptr::eq(window.rendition.as_ptr(), Arc::as_ptr(rendition)) && to <= window.bytes.len())
             .then(|| window.bytes.slice(from..to))
     };
     if let Some(bytes) = window.as_ref().and_then(cut) {
@@ -184,7 +195,7 @@ async fn body(
         file.read_exact_at(&mut bytes, start).map(|()| Bytes::from(bytes))
     });
     let bytes = bytes.await.map_err(io::Error::other)??;
-    let read = Window { rendition: rendition.meta.id.clone(), start, bytes };
+    let read = Window { rendition: Arc::downgrade(rendition), start, bytes };
     let cut = cut(&read).expect("the window was read around the range");
     *window = Some(read);
     Ok(cut)
