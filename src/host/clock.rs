@@ -9,6 +9,7 @@
 //! Rejected: reading the wall clock at every look (a step then tears the timeline), and never
 //! reading it again (two nodes would drift apart by seconds a week).
 
+use super::Alarm;
 use crate::media::MediaTime;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,6 +29,7 @@ type Wall = dyn Fn() -> SystemTime + Send + Sync;
 /// Programme time. Clones share one state.
 #[derive(Clone)]
 pub struct Clock {
+    alarm: fn() -> Alarm,
     wall: Arc<Wall>,
     state: Arc<Mutex<State>>,
 }
@@ -41,13 +43,18 @@ struct State {
 impl Clock {
     /// A clock on the machine's wall clock.
     pub fn system() -> Self {
-        Self::on(SystemTime::now)
+        Self { alarm: Alarm::kernel, ..Self::on(SystemTime::now) }
     }
 
     /// A clock on another wall clock.
     pub fn on(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         let state = State { at: Instant::now(), time: unix(wall()) };
-        Self { wall: Arc::new(wall), state: Arc::new(Mutex::new(state)) }
+        Self { alarm: Alarm::tokio, wall: Arc::new(wall), state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// An alarm that goes by the same time: the kernel's for the machine's clock, else tokio's.
+    pub fn alarm(&self) -> Alarm {
+        (self.alarm)()
     }
 
     /// What time the programme has.

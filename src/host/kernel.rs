@@ -5,10 +5,14 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -88,6 +92,35 @@ pub fn kill_group(leader: u32) {
         // SAFETY: takes integers only.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
+}
+
+/// A timer on the monotonic clock that is readable once it has expired. Not set yet.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+pub fn timer() -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: takes integers only.
+    let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) };
+    checked(if fd < 0 { -1 } else { 0 })?;
+    // SAFETY: the call gave a new descriptor, which nobody else knows.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: an `OwnedFd` always names the same descriptor, and keeps it open until it is dropped.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+/// Has a [`timer`] expire once, so long from now, whatever it was set to before.
+pub fn set_timer(timer: &OwnedFd, after: Duration) -> io::Result<()> {
+    // Zero would disarm it.
+    let after = after.max(Duration::from_nanos(1));
+    let value = libc::timespec {
+        tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: after.subsec_nanos().into(),
+    };
+    let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let spec = libc::itimerspec { it_interval: never, it_value: value };
+    // SAFETY: `spec` outlives the call, which only reads it; no old value is asked for.
+    checked(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut()) })
 }
 
 /// Seconds by which this machine's local time is ahead of UTC at `unix`; 0 if that is unknown.

@@ -1,6 +1,7 @@
 //! The machine underneath: its clock, its folders, its service manager, its signals, and what is
 //! announced about its end.
 
+pub mod alarm;
 pub mod clock;
 pub mod drain;
 pub mod folders;
@@ -12,6 +13,7 @@ pub mod key;
 pub mod signals;
 pub mod systemd;
 
+pub use alarm::Alarm;
 pub use clock::Clock;
 pub use drain::Drain;
 pub use folders::Folders;

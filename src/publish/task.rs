@@ -20,7 +20,6 @@ pub use probe::probe;
 pub use transport::{Dialer, Link};
 
 use super::failover::{Action, Event, Failover, Rules};
-use super::pace;
 use super::rtmp::StreamInfo;
 use super::status::{DestinationStatus, IngestState, Role};
 use crate::config::Destination;
@@ -37,8 +36,9 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often the status is brought up to date while the stream goes on.
-const REFRESH: Duration = Duration::from_secs(1);
+/// The status is brought up to date whenever a session says that it is alive, about once a second;
+/// and if none does, because a disk holds it up, this long after the last time.
+const REFRESH: Duration = Duration::from_secs(4);
 
 /// How often a destination that has no stream key yet says that it lives.
 const WAITING: Duration = Duration::from_secs(15);
@@ -151,7 +151,7 @@ impl<D: Dialer> Task<D> {
             biased;
             told = self.sessions.next() => match told {
                 Told::Report(role, Report::Ready) => Event::Ready(role),
-                Told::Report(_, Report::Moving) | Told::Nothing => Event::Tick,
+                Told::Report(_, Report::Moving | Report::Alive) | Told::Nothing => Event::Tick,
                 Told::Ended(role, through) => {
                     tracing::info!(message_id = messages::SESSION_ENDED, destination = self.name, ingest = %role, "the session ended in order");
                     Event::Ended(role, through)
@@ -235,7 +235,7 @@ impl<D: Dialer> Task<D> {
     }
 
     fn publish(&mut self, now: MediaTime) {
-        self.refresh = pace::next(now.plus(REFRESH - pace::INTERVAL));
+        self.refresh = now.plus(REFRESH);
         let (machine, sessions) = (&self.machine, &self.sessions);
         self.status.send_if_modified(|status| {
             let before = status.clone();

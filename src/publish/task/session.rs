@@ -14,12 +14,11 @@ use crate::publish::rtmp::{self, Client, Phase, StreamInfo, Target};
 use crate::telemetry::messages;
 use crate::timeline::{Cursor, Reader};
 use std::io;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Why a session failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +99,14 @@ pub(super) enum Report {
     Ready,
     /// The first of its media was acknowledged.
     Moving,
+    /// It goes on; its gauge has news. Said at a burst about once an [`ALIVE`], so that it costs no
+    /// wake-up of its own.
+    Alive,
 }
+
+/// Between two [`Report::Alive`]: a little less than four bursts, which come when a timer has them
+/// come.
+const ALIVE: Duration = Duration::from_millis(900);
 
 /// Where a session can be looked at without waking anyone.
 #[derive(Debug, Default)]
@@ -207,6 +213,7 @@ async fn carry<D: Dialer>(
     pipe.client.headers(&headers.audio, &headers.video, 0);
     let mut ledger = Ledger::new(base, pipe.link.written(), unread, clock.now());
     let mut pace = Pace::default();
+    let (mut alarm, mut told) = (clock.alarm(), Instant::now());
     let (mut moving, mut readable, mut unmarked) = (false, true, false);
     loop {
         let (now, tick) = (clock.now(), Instant::now());
@@ -244,7 +251,12 @@ async fn carry<D: Dialer>(
             readable = fill(&mut pipe.client, &mut reader, &mut cursor, due, base, readable).await;
             unmarked = true;
         }
-        let mut rest = pin!(sleep_until(tick + pace::next(now).since(now)));
+        if told.elapsed() >= ALIVE {
+            told = tick;
+            // If there is no room, what is in there says as much.
+            let _ = reports.try_send(Report::Alive);
+        }
+        alarm.set(tick + pace::next(now).since(now));
         loop {
             if unmarked && pipe.idle() {
                 ledger.wrote(pipe.link.written(), now);
@@ -255,7 +267,7 @@ async fn carry<D: Dialer>(
                 biased;
                 result = pipe.pump() => result?,
                 Ok(()) = orders.changed() => break,
-                () = &mut rest => break,
+                () = alarm.ring() => break,
             }
         }
     }
