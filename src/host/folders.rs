@@ -139,6 +139,14 @@ pub fn runtime_of(
     folders
 }
 
+/// Where the unit of a packaged configuration takes the credential `name` from: the same folder,
+/// `NAME` for `nonstop.toml` and `jazz.NAME` for `jazz.toml`. An operator's shell is handed none.
+pub fn credential(config: &Path, name: &str) -> Option<PathBuf> {
+    let stem = config.file_stem().filter(|_| config.parent() == Some(Path::new(ETC)))?.to_string_lossy();
+    let prefix = if stem == "nonstop" { String::new() } else { format!("{stem}.") };
+    Some(Path::new(ETC).join(format!("{prefix}{name}")))
+}
+
 /// systemd may name several, separated by colons; the unit's first is ours.
 fn systemd(kind: &Kind, env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let value = env(kind.systemd)?;
@@ -229,6 +237,14 @@ mod tests {
         let given = Given { runtime: Some("/r".into()), ..Given::default() };
         let asked = || -> Option<String> { panic!("the configuration is not needed") };
         assert_eq!(runtime_of(&given, &env(vars), Path::new("demo.toml"), asked), [PathBuf::from("/r")]);
+    }
+
+    #[test]
+    fn a_credential_lies_beside_the_packaged_configuration() {
+        let of = |config: &str| credential(Path::new(config), "stream-key");
+        assert_eq!(of("/etc/nonstop/nonstop.toml"), Some("/etc/nonstop/stream-key".into()));
+        assert_eq!(of("/etc/nonstop/jazz.toml"), Some("/etc/nonstop/jazz.stream-key".into()));
+        assert_eq!(of("demo.toml"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::report::Mark;
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Destination, KeySource, Source};
 use crate::control::text::{bytes, count};
-use crate::host::{Folders, kernel, key};
+use crate::host::{Folders, folders, kernel, key};
 use crate::library::{self, Library, Motion, Problem};
 use crate::render;
 use crate::render::profile::Profile;
@@ -168,12 +168,18 @@ impl Drop for Scratch {
     }
 }
 
-/// A destination's stream key: can it be read?
-pub(super) fn key(destination: &Destination, credentials: Option<&Path>) -> Finding {
+/// A destination's stream key: can it be read? What systemd hands to the service, it does not hand
+/// to an operator, who is shown the file that it takes it from.
+pub(super) fn key(destination: &Destination, config: &Path, credentials: Option<&Path>) -> Finding {
     let subject = format!("{} key", destination.name);
-    match key::read(&destination.key, credentials) {
+    let handed = match (&destination.key, credentials) {
+        (KeySource::Credential(name), None) => folders::credential(config, name).map(KeySource::File),
+        _ => None,
+    };
+    let source = handed.as_ref().unwrap_or(&destination.key);
+    match key::read(source, credentials) {
         Ok(_key) => {
-            let place = match &destination.key {
+            let place = match source {
                 KeySource::File(path) => format!("in {}", path.display()),
                 KeySource::Credential(name) => format!("in the credential {name}"),
                 KeySource::Secret { secret, .. } => format!("in the secret {secret}"),
@@ -239,7 +245,7 @@ mod tests {
              primary = \"rtmp://127.0.0.1/live\"\nkey = {{ file = {missing:?} }}\n"
         );
         let config = config::parse(&text).unwrap();
-        let key = key(&config.destinations[0], None);
+        let key = key(&config.destinations[0], Path::new("nonstop.toml"), None);
         for (finding, exit) in
             [(media(&config, scratch.path()).await.remove(0), Exit::Unavailable), (key, Exit::Config)]
         {

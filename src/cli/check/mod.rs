@@ -45,7 +45,7 @@ pub(super) async fn check(
     }
     let credentials = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     for destination in &config.destinations {
-        page.say([local::key(destination, credentials.as_deref())])?;
+        page.say([local::key(destination, &places.config, credentials.as_deref())])?;
         if !offline {
             page.say(remote::ingests(destination).await)?;
         }
