@@ -1,15 +1,25 @@
-//! The library: a folder of music becomes a list of whole, hashed tracks with their tags.
+//! The library: a folder or a bucket of music becomes a list of tracks with their tags.
 //!
-//! Invariant: every track in a [`Library`] was whole when it was hashed, and its hash, tags and
-//! size belong to the same bytes. What cannot be read is a [`Problem`], never a track.
+//! Invariant: every track of a folder was whole when it was hashed, and its hash, tags and size
+//! belong to the same bytes. A track of a bucket is what a whole listing says of it; where its bytes
+//! are on this machine (the renderer wanted them), they are whole and of that version. What cannot
+//! be read is a [`Problem`], never a track.
 //!
-//! `task` looks at the disk; `files` says which names count, `scan` plans what to read, `tags` and
-//! `credits` say who made what, and `manifest` keeps what is known from one start to the next.
+//! `task` looks at the disk and asks the bucket; `files` says which names count, `tags` and `credits`
+//! say who made what. For a folder, `scan` plans what to read and `manifest` keeps what is known from
+//! one start to the next. For a bucket, `bucket` lays a listing against the one before and keeps what
+//! is known, `sync` plans what to fetch and what to let go of, and `pauses` says when to try again.
 
+mod background;
+mod bucket;
+#[cfg(test)]
+mod cpu;
 mod credits;
 mod files;
 mod manifest;
+mod pauses;
 mod scan;
+mod sync;
 mod tags;
 pub mod task;
 

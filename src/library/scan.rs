@@ -23,7 +23,6 @@
 //! of files (a tag edit in the middle would go unseen), and dropping a background at once when it
 //! goes (replacing it would render everything with the built-in card in between).
 
-mod background;
 mod job;
 mod listing;
 #[cfg(test)]
@@ -32,10 +31,10 @@ mod tests;
 pub use job::{About, Content, Job, Outcome, Plan};
 pub use listing::{Found, Listing, Now, RootId, Stamp};
 
+use super::background::{Background, Best};
 use super::credits::credits;
 use super::files::{self, Kind};
 use super::{Library, Picture, Problem, Track};
-use background::{Background, Best};
 use listing::is_below;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use super::{Picture, Problem};
 use std::time::Duration;
 
 /// What the best candidate is worth.
-pub(super) enum Best {
+pub enum Best {
     Known(Picture),
     /// Being written, or not read yet.
     Awaited,
@@ -15,7 +15,7 @@ pub(super) enum Best {
 }
 
 /// See the file's head.
-pub(super) struct Background {
+pub struct Background {
     configured: Option<String>,
     shown: Option<Picture>,
     awaited: bool,
@@ -24,13 +24,13 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn new(configured: Option<String>) -> Self {
+    pub fn new(configured: Option<String>) -> Self {
         Self { configured, shown: None, awaited: false, gone: None }
     }
 
     /// Takes in the best candidate there is. What is shown changes when another one is known, and
     /// when there has been none for the settle time.
-    pub(super) fn on_best(&mut self, best: Option<Best>, now: Duration, settle: Duration) {
+    pub fn on_best(&mut self, best: Option<Best>, now: Duration, settle: Duration) {
         self.awaited = matches!(best, Some(Best::Awaited));
         self.gone = if best.is_none() { self.gone.or(Some(now)) } else { None };
         match best {
@@ -43,27 +43,27 @@ impl Background {
     }
 
     /// The configured one, if there is one.
-    pub(super) fn configured(&self) -> Option<&str> {
+    pub fn configured(&self) -> Option<&str> {
         self.configured.as_deref()
     }
 
     /// What is shown.
-    pub(super) fn shown(&self) -> Option<&Picture> {
+    pub fn shown(&self) -> Option<&Picture> {
         self.shown.as_ref()
     }
 
     /// Whether there will be one soon and is none yet.
-    pub(super) fn is_awaited(&self) -> bool {
+    pub fn is_awaited(&self) -> bool {
         self.awaited && self.shown.is_none()
     }
 
     /// When what is shown is to be given up.
-    pub(super) fn deadline(&self, settle: Duration) -> Option<Duration> {
+    pub fn deadline(&self, settle: Duration) -> Option<Duration> {
         self.gone.filter(|_| self.shown.is_some()).map(|gone| gone + settle)
     }
 
     /// A configured background that is not there.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    pub fn problem(&self) -> Option<Problem> {
         let source = self.configured.clone().filter(|_| self.gone.is_some())?;
         Some(Problem { source, reason: "the background is not there; a built-in card is shown".to_owned() })
     }
