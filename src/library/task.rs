@@ -5,8 +5,11 @@
 //! does not tell (network file systems, lost events). Looking costs one `stat` a file; the pauses
 //! grow with its cost, so that it stays a small part of the time.
 
+mod bucket;
 mod disk;
 mod watch;
+
+pub use bucket::{Bucket, run_bucket};
 
 use super::files;
 use super::manifest;

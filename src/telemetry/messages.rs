@@ -83,6 +83,12 @@ messages! {
     LIBRARY_UNREADABLE = "cae0c642ff2658c28dde99c670be6daa", WARN, "what is known of the library cannot be read, and is made anew";
     LIBRARY_UNSAVED = "698e23bc7bed58bdb1bd1040849f78d9", WARN, "what is known of the library cannot be saved: the next start reads every file";
     LIBRARY_UNWATCHED = "0d6453901b225023a477bbdf101defff", WARN, "changes in the folder with the music are found by looking only: it cannot be watched";
+    BUCKET_TROUBLE = "c07640fce5b740e483dd63012d73bb0c", WARN, "trouble with the bucket; what is known stays";
+    BUCKET_BACK = "132a37834ca24164981f0818b3f8ec9e", INFO, "the bucket can be listed again";
+    BUCKET_EMPTY = "eddca17fe9b44fee89775ead56e1f4a7", WARN, "no music is left in the bucket; looking again";
+    FETCHING = "59663ac29a2b49498ac9f42e4c4208bc", INFO, "fetching music from the bucket";
+    FETCHED = "07230731bac5468db62160411d996ec1", INFO, "fetched what is wanted of the bucket";
+    BUCKET_UNSAVED = "51c58cd6be7848fa9c7d26599a355d0b", WARN, "what is known of the bucket cannot be saved: the next start has to ask it";
     // The machine.
     KEY_EXPOSED = "87e4a6e8a00d5bd5900d7d1274bd6678", WARN, "others may read the file with the stream key; chmod 600 keeps it to its owner";
     KEY_CHANGED = "86f9a26059c602e4a90ba4a66062e588", INFO, "the stream key has changed; the next session takes the new one";
