@@ -22,7 +22,7 @@
 //!
 //! | stage | takes | gives |
 //! |---|---|---|
-//! | [`library`] | a folder | [`library::Library`]: tracks and a picture |
+//! | [`library`] | a folder or a bucket | [`library::Library`]: tracks and a picture |
 //! | [`render`] | a library | [`render::Shelf`]: which tracks are ready as renditions |
 //! | [`schedule`] | a shelf | [`schedule::Programme`]: what is on air when, with the renditions open |
 //! | [`timeline`] | a programme | [`media::Unit`]s, read with a [`timeline::Cursor`] |

@@ -176,6 +176,22 @@ pub struct Library {
     pub paused: Option<String>,
     /// Whether the media source has been gone through to its end at least once.
     pub complete: bool,
+    /// How far fetching from a bucket is, while something is fetched.
+    #[serde(default)]
+    pub syncing: Option<Syncing>,
+}
+
+/// How far fetching from a bucket is: of what is wanted to be rendered and finds room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syncing {
+    /// Files that have come.
+    pub files: u64,
+    /// Of so many.
+    pub total: u64,
+    /// Bytes that have come.
+    pub bytes: u64,
+    /// Of so many.
+    pub total_bytes: u64,
 }
 
 /// A track being rendered.
@@ -269,6 +285,7 @@ pub(crate) mod tests {
         let mut status = on_air();
         status.library.quarantined = vec![Quarantined { source: "a.mp3".into(), reason: "empty".into() }];
         status.library.rendering = Some(Rendering { source: "b.mp3".into(), done: 0.5 });
+        status.library.syncing = Some(Syncing { files: 1, total: 2, bytes: 3, total_bytes: 4 });
         insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap());
     }
 

@@ -145,6 +145,13 @@ fn library(library: &Library, width: usize) -> Vec<Line> {
     if let Some(reason) = &library.paused {
         lines.push(Line::new().put(Style::Warn, format!("    ‖ rendering is paused: {reason}")));
     }
+    if let Some(syncing) = &library.syncing {
+        let (full, rest) = bar(syncing.bytes as f64 / syncing.total_bytes.max(1) as f64, 20);
+        let files = format!("{} of {}, ", syncing.files, count(syncing.total, "file"));
+        let size = format!("{} of {}  ", bytes(syncing.bytes), bytes(syncing.total_bytes));
+        let line = Line::new().put(Style::Dim, "    fetching  ").plain(files).plain(size);
+        lines.push(line.put(Style::Good, full).put(Style::Dim, rest));
+    }
     if let Some(rendering) = &library.rendering {
         let (full, rest) = bar(rendering.done, 20);
         let percent = format!(" {:3.0} %", rendering.done.clamp(0.0, 1.0) * 100.0);

@@ -200,5 +200,11 @@ fn library(library: &Library, shelf: &Shelf) -> status::Library {
             .collect(),
         paused: shelf.paused.clone(),
         complete: library.complete,
+        syncing: library.syncing.map(|syncing| status::Syncing {
+            files: syncing.files,
+            total: syncing.total,
+            bytes: syncing.bytes,
+            total_bytes: syncing.total_bytes,
+        }),
     }
 }

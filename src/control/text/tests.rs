@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::status::tests::on_air;
-use crate::control::status::{Notice, Quarantined, Rendering};
+use crate::control::status::{Notice, Quarantined, Rendering, Syncing};
 use unicode_width::UnicodeWidthStr;
 
 fn at_80(status: &Status) -> String {
@@ -48,6 +48,8 @@ fn a_first_boot_on_standby() {
     status.next.clear();
     status.uptime_s = 4;
     status.library.ready = 0;
+    let (bytes, total_bytes) = (48_300_000, 166_000_000);
+    status.library.syncing = Some(Syncing { files: 12, total: 41, bytes, total_bytes });
     status.library.complete = false;
     status.library.rendering = Some(Rendering { source: "knalgan-theme.ogg".into(), done: 0.42 });
     insta::assert_snapshot!(at_80(&status));
