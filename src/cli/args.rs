@@ -2,8 +2,10 @@
 
 use super::failure::TABLE;
 use crate::host::folders::Given;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Keeps a music channel on the air, day and night.
 ///
@@ -121,6 +123,59 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Rehearse the end of this machine
+    ///
+    /// Serves instance metadata that announce it, until Ctrl-C, and says how to point a node at them.
+    /// The node cannot tell them from the real ones. On a machine in EC2 the real ones answer
+    /// everything else, credentials included.
+    Simulate {
+        /// What to announce
+        announce: Announce,
+        /// How and when
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+}
+
+/// What `simulate` announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Announce {
+    /// The spot machine is taken away
+    Interruption,
+    /// The spot machine is likelier to be interrupted than others
+    Rebalance,
+    /// The Auto Scaling group lets the machine go
+    Terminate,
+    /// The machine is restarted by AWS
+    Maintenance,
+}
+
+/// How and when `simulate` announces it.
+#[derive(Args, Clone, Debug)]
+pub struct Rehearsal {
+    /// How long after the announcement it happens
+    #[arg(long = "in", value_name = "TIME", default_value = "120s", value_parser = time)]
+    pub within: Duration,
+    /// How long after a node first asks it is announced
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub after: Duration,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1338")]
+    pub listen: SocketAddr,
+}
+
+/// `90s`, `2m`, up to a day.
+fn time(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let scale = match unit {
+        "s" => Some(1),
+        "m" | "min" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let seconds = scale.zip(number.parse::<u64>().ok()).and_then(|(scale, number)| number.checked_mul(scale));
+    let time = seconds.filter(|seconds| *seconds <= 86_400).map(Duration::from_secs);
+    time.ok_or_else(|| "write a time with its unit, as in 90s or 2m, up to 24h".to_owned())
 }
 
 #[cfg(test)]
@@ -138,6 +193,16 @@ mod tests {
         let config = |words: &str| Cli::try_parse_from(words.split(' ')).unwrap().places.config;
         assert_eq!(config("nonstop status --config a.toml"), PathBuf::from("a.toml"));
         assert_eq!(config("nonstop --config a.toml status"), PathBuf::from("a.toml"));
+    }
+
+    #[test]
+    fn times_have_a_unit_and_an_end() {
+        for (text, seconds) in [("0s", 0), ("90s", 90), ("2m", 120), ("2min", 120), ("24h", 86_400)] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "90", "-1s", "1.5s", "25h", "9d", "99999999999999999999h", "1 s"] {
+            assert!(time(text).is_err(), "{text}");
+        }
     }
 
     fn help(verb: Option<&str>) -> String {
@@ -161,7 +226,7 @@ mod tests {
 
     #[test]
     fn no_line_of_help_is_wider_than_a_terminal() {
-        for verb in [None, Some("run"), Some("render"), Some("plan")] {
+        for verb in [None, Some("run"), Some("render"), Some("plan"), Some("simulate")] {
             assert!(help(verb).lines().all(|line| line.chars().count() <= 80), "{}", help(verb));
         }
     }

@@ -1,7 +1,7 @@
 //! The command: one verb of it runs, in this process, and ends in an [`Exit`].
 //!
-//! `run` is the daemon. `status`, `skip`, `queue` and `plan` ask a running one. `check`, `render`
-//! and `cost` work without one.
+//! `run` is the daemon. `status`, `skip`, `queue` and `plan` ask a running one. `check`, `render`,
+//! `cost` and `simulate` work without one.
 
 pub mod args;
 mod ask;
@@ -11,6 +11,7 @@ pub mod failure;
 mod plan;
 mod render;
 mod run;
+mod simulate;
 mod watch;
 
 pub use failure::{Exit, Failure};
@@ -51,6 +52,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         Verb::Queue { track } => block_on(ask::queue(&places, track, env)),
         Verb::Plan { count, json } => block_on(ask::plan(&places, count.into(), json, env)),
         Verb::Cost { json } => cost::cost(&places, json, env),
+        Verb::Simulate { announce, rehearsal } => {
+            block_on(simulate::simulate(&places, announce, rehearsal, env))
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 mod endpoint;
 pub mod fake;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, FIRMWARE};
 
 use reqwest::{Client, Method, Response, StatusCode, header::HeaderValue, redirect};
 use serde::Deserialize;
@@ -36,7 +36,8 @@ const LONGEST: usize = 64 << 10;
 const TOKEN: &str = "/latest/api/token";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
-const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
+/// Where the instance identity document is.
+pub const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
 
 /// Why a question was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

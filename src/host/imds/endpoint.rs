@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+/// Where the kernel says who made this machine.
+pub const FIRMWARE: &str = "/sys/class/dmi/id";
 /// On every instance.
 const IPV4: &str = "http://169.254.169.254";
 /// On instances where it has been switched on, and the only one in networks without IPv4.
@@ -21,8 +23,8 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// By `AWS_EC2_METADATA_SERVICE_ENDPOINT` or, without it, `AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE`
-    /// (`IPv4` or `IPv6`); none if `AWS_EC2_METADATA_DISABLED` is `true`. `dmi` is the folder in
-    /// which the kernel says who made this machine (`/sys/class/dmi/id`).
+    /// (`IPv4` or `IPv6`); none if `AWS_EC2_METADATA_DISABLED` is `true`. `dmi` is
+    /// [`FIRMWARE`] but in tests.
     pub fn find(env: &dyn Fn(&str) -> Option<OsString>, dmi: &Path) -> Option<Self> {
         let value = |name: &str| env(name)?.into_string().ok().filter(|value| !value.is_empty());
         if value("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {

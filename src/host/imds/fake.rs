@@ -9,6 +9,7 @@ mod http;
 use super::Imds;
 use http::{Reply, Request};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -118,7 +119,7 @@ impl Fake {
     }
 
     /// Serves whoever connects. Never ends.
-    pub async fn serve(self, listener: TcpListener) {
+    pub async fn serve(self, listener: TcpListener) -> Infallible {
         let mut connections = JoinSet::new();
         loop {
             while connections.len() >= CONNECTIONS {
