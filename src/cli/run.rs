@@ -3,14 +3,18 @@
 use super::args::Places;
 use super::{Env, Exit, Failure};
 use crate::config;
+use crate::host::imds::{Endpoint, FIRMWARE};
+use crate::host::interruption::{self, Outlook};
 use crate::host::signals::{Event, Signals};
-use crate::host::{Folders, Notifier, harden, kernel, systemd};
-use crate::service::{self, Service, Setup};
+use crate::host::{Folders, Imds, Notifier, harden, kernel, systemd};
+use crate::service::{self, Ended, Service, Setup};
 use crate::telemetry::journal::{self, Log};
 use crate::telemetry::messages;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// How often it is said that log lines were left out.
 const LEFT_OUT: Duration = Duration::from_secs(60);
@@ -33,22 +37,37 @@ pub(super) async fn run(
     folders.create()?;
     // From here on a signal is an orderly end, also of a start that is still under way.
     let mut signals = Signals::new().map_err(service::Error::Signals)?;
+    let metadata = Endpoint::find(env, Path::new(FIRMWARE));
+    let (outlook_tx, outlook) = watch::channel(Outlook::default());
+    let node = tokio::select! {
+        node = node(metadata.as_ref()) => node,
+        () = told_to_end(&mut signals) => return Ok(Exit::Done),
+    };
+    if let Some(Endpoint { url, sure }) = metadata {
+        // It outlives the service, so that a channel that is recalled knows what it was recalled from.
+        tokio::spawn(interruption::task::run(Imds::new(&url), sure, outlook_tx, CancellationToken::new()));
+    }
     let setup = Setup {
         config,
         folders,
         ffmpeg,
         credentials: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-        node: kernel::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+        node,
         notifier: Notifier::from_env(env),
         watchdog: systemd::watchdog_interval(env),
+        outlook,
     };
     // What the log says, it says before the process ends; and a forced end is no failure.
     let serve = async {
-        let service = tokio::select! {
-            loaded = Service::load(setup) => loaded?,
-            () = told_to_end(&mut signals) => return Ok(()),
-        };
-        service.run(signals).await.map(drop)
+        loop {
+            let service = tokio::select! {
+                loaded = Service::load(setup.clone()) => loaded?,
+                () = told_to_end(&mut signals) => return Ok::<(), service::Error>(()),
+            };
+            if service.run(&mut signals).await? != Ended::Recalled {
+                return Ok(());
+            }
+        }
     };
     tokio::select! {
         ended = serve => {
@@ -57,6 +76,19 @@ pub(super) async fn run(
         }
         never = tell_left_out(&log) => match never {},
     }
+}
+
+/// Who this machine is: the instance, if it is one, else its name. Nobody waits for a metadata
+/// service that is not known to be there.
+async fn node(metadata: Option<&Endpoint>) -> String {
+    if let Some(Endpoint { url, sure: true }) = metadata {
+        match Imds::new(url).identity().await {
+            Ok(Some(identity)) => return identity.instance_id,
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "this machine goes by its name"),
+        }
+    }
+    kernel::hostname().unwrap_or_else(|_| "unknown".to_owned())
 }
 
 async fn told_to_end(signals: &mut Signals) {

@@ -49,6 +49,8 @@ pub enum Phase {
     StandingBy,
     /// On the way to an orderly end.
     Draining,
+    /// Off the air for a notice about this machine, until it goes or the notice is taken back.
+    Drained,
     /// From a daemon that knows more phases than this program.
     #[serde(untagged)]
     Other(String),

@@ -39,6 +39,7 @@ fn head(status: &Status, width: usize) -> Line {
         Phase::Degraded => (Style::Bad, "degraded"),
         Phase::StandingBy => (Style::Warn, "standing by"),
         Phase::Draining => (Style::Warn, "draining"),
+        Phase::Drained => (Style::Warn, "drained"),
         Phase::Other(other) => (Style::Warn, other.as_str()),
     };
     let left = Line::new().put(Style::Bold, &status.channel).plain("  ").put(style, phase);

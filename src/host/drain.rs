@@ -36,6 +36,13 @@ impl Drain {
         Some(Self { reason: notice.reason(), deadline: now + left })
     }
 
+    /// Whether both are about the same: what is known of a deadline is exact to some milliseconds.
+    pub fn is_about(&self, other: &Self) -> bool {
+        let later = self.deadline.saturating_duration_since(other.deadline);
+        let apart = later + other.deadline.saturating_duration_since(self.deadline);
+        self.reason == other.reason && apart < Duration::from_millis(500)
+    }
+
     /// When to begin closing sessions if nobody else carries the channel: as late as possible, and
     /// at once where that has passed.
     pub fn leave_at(&self) -> Instant {

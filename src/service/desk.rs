@@ -1,6 +1,7 @@
 //! What the daemon says to those who ask: its status, put together from the stages' snapshots when
 //! somebody wants it, and operators' requests, passed on to the schedule.
 
+use super::notice::Notices;
 use crate::control::status::{self, Phase, Status};
 use crate::control::{self, Forecast, Plan, Refusal, Timestamp};
 use crate::host::Clock;
@@ -30,6 +31,9 @@ pub(super) struct Desk {
     pub(super) destinations: Vec<watch::Receiver<DestinationStatus>>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) draining: tokio_util::sync::CancellationToken,
+    /// Off the air for a notice.
+    pub(super) drained: tokio_util::sync::CancellationToken,
+    pub(super) notices: Notices,
 }
 
 impl control::Handler for Desk {
@@ -55,7 +59,7 @@ impl control::Handler for Desk {
             next,
             destinations: destinations.into_iter().map(destination).collect(),
             library: library(&self.library.borrow(), &self.shelf.borrow()),
-            notice: None,
+            notice: self.notices.status(),
         }
     }
 
@@ -99,7 +103,8 @@ impl Desk {
     fn phase(&self, destinations: &[DestinationStatus]) -> Phase {
         let sent = |d: &DestinationStatus| d.ingests.iter().any(|ingest| ingest.sent_bytes > 0);
         match () {
-            () if self.draining.is_cancelled() => Phase::Draining,
+            () if self.drained.is_cancelled() => Phase::Drained,
+            () if self.draining.is_cancelled() || self.notices.going() => Phase::Draining,
             () if destinations.iter().all(DestinationStatus::live) => Phase::OnAir,
             () if !destinations.iter().any(sent) => Phase::Starting,
             () => Phase::Degraded,
@@ -109,6 +114,9 @@ impl Desk {
     /// One line for the service manager: what plays, and on which ingests.
     pub(super) fn line(&self) -> String {
         let status = control::Handler::status(self);
+        if let (Phase::Drained, Some(notice)) = (&status.phase, &status.notice) {
+            return format!("off the air, waiting for the machine to go ({})", notice.reason);
+        }
         let ingests = self.destinations.iter().map(|destination| {
             let destination = destination.borrow();
             let live = destination.ingests.iter().filter(|i| i.state == IngestState::Live);

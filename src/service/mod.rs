@@ -19,13 +19,15 @@
 
 mod desk;
 mod keys;
+mod life;
+mod notice;
 mod stages;
 
 use crate::aws::Aws;
 use crate::config::{Config, Source};
 use crate::control::{self, Socket};
 use crate::host::folders::Folders;
-use crate::host::signals::{Event, Signals};
+use crate::host::interruption::Outlook;
 use crate::host::systemd::Notifier;
 use crate::host::{Clock, key};
 use crate::library::{self, Library};
@@ -38,9 +40,10 @@ use crate::render::{self, profile::Profile};
 use crate::schedule::{self, Rules};
 use crate::store::Folder;
 use crate::telemetry::health::Health;
-use crate::telemetry::messages;
 use crate::timeline::Reader;
 use desk::Desk;
+pub use life::Ended;
+use notice::Notices;
 use stages::Stages;
 use std::io;
 use std::path::PathBuf;
@@ -50,10 +53,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// An orderly end takes at most this long; then it is forced.
-const DRAIN: Duration = Duration::from_secs(10);
-/// And the rest of the daemon, when all sessions are closed, this long.
-const STOP: Duration = Duration::from_secs(3);
 /// The longest that rendering the standby card should take on a small machine.
 const STANDBY: Duration = Duration::from_secs(120);
 /// The schedule is filled up when less than this is in it …
@@ -69,10 +68,9 @@ const MARGIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_secs(5);
 /// Operators' requests that may wait; each is answered within a turn of the schedule.
 const COMMANDS: usize = 8;
-/// How often the service manager's line is brought up to date.
-const LINE: Duration = Duration::from_secs(5);
 
 /// What a service is made from.
+#[derive(Clone)]
 pub struct Setup {
     /// The channel.
     pub config: Config,
@@ -88,6 +86,8 @@ pub struct Setup {
     pub notifier: Notifier,
     /// How often it wants to hear that we live.
     pub watchdog: Option<Duration>,
+    /// What is known about this machine's end.
+    pub outlook: watch::Receiver<Outlook>,
 }
 
 /// Why a service could not be built, or ended.
@@ -116,15 +116,6 @@ pub enum Error {
     Ended(String),
 }
 
-/// How a service ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// In order: every session was closed.
-    Drained,
-    /// At once, because it was told to or the deadline had come.
-    Forced,
-}
-
 /// A channel, built and running.
 pub struct Service {
     stages: Stages,
@@ -134,17 +125,20 @@ pub struct Service {
     notifier: Notifier,
     watchdog: Option<Duration>,
     health: Health,
+    notices: Notices,
 }
 
 impl Service {
     /// Builds every stage, in the order that the module's head explains. When this returns, the
     /// channel is going on air.
     pub async fn load(setup: Setup) -> Result<Self, Error> {
-        let Setup { config, folders, ffmpeg, credentials, node, notifier, watchdog } = setup;
+        let Setup { config, folders, ffmpeg, credentials, node, notifier, watchdog, outlook } = setup;
         let started = Instant::now();
         let clock = Clock::system();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let (mut stages, mut health) = (Stages::default(), Health::default());
+        let (notices, follow) = Notices::new(outlook);
+        stages.feed("notice", follow.run(stop.clone()));
         let Source::Folder(root) = config.media.source.clone() else { return Err(Error::Bucket) };
 
         let aws = Aws::new();
@@ -228,6 +222,8 @@ impl Service {
             destinations,
             commands,
             draining: drain.clone(),
+            drained: CancellationToken::new(),
+            notices: notices.clone(),
         };
         stages.feed("control", {
             let serve = control::task::run(socket, desk.clone(), stop.clone());
@@ -236,94 +232,8 @@ impl Service {
                 Ok::<_, std::convert::Infallible>(())
             }
         });
-        Ok(Self { stages, desk, drain, stop, notifier, watchdog, health })
+        Ok(Self { stages, desk, drain, stop, notifier, watchdog, health, notices })
     }
-
-    /// Runs until it is told to end, by a signal, and then until everything has ended.
-    pub async fn run(mut self, mut signals: Signals) -> Result<Ended, Error> {
-        self.notifier.ready();
-        tracing::info!(
-            message_id = messages::CHANNEL_RUNNING,
-            channel = self.desk.channel,
-            "the channel is running"
-        );
-        let told = {
-            let (notifier, desk, health) = (&self.notifier, &self.desk, &mut self.health);
-            let line = async {
-                let mut ticks = tokio::time::interval(LINE);
-                loop {
-                    ticks.tick().await;
-                    notifier.status(&desk.line());
-                }
-            };
-            let watchdog = async {
-                match self.watchdog {
-                    Some(interval) => notifier.watchdog(interval, || is_alive(health)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                told = until_told(&mut signals) => Ok(told),
-                ended = self.stages.first_loss() => Err(Error::Ended(ended)),
-                () = line => unreachable!("it never ends"),
-                () = watchdog => unreachable!("it never ends"),
-            }
-        };
-        self.notifier.stopping();
-        self.drain.cancel();
-        let why = match &told {
-            Ok(why) => *why,
-            Err(_) => "a stage ended",
-        };
-        tracing::info!(
-            message_id = messages::DRAINING,
-            reason = why,
-            deadline_s = DRAIN.as_secs(),
-            "draining"
-        );
-        let ended = tokio::select! {
-            () = self.stages.published() => Ended::Drained,
-            () = tokio::time::sleep(DRAIN) => Ended::Forced,
-            () = until_forced(&mut signals) => Ended::Forced,
-        };
-        self.stop.cancel();
-        // Every stage drops what it does at once; FFmpeg dies with the stage that waits for it.
-        let _ = tokio::time::timeout(STOP, self.stages.all()).await;
-        match ended {
-            Ended::Drained => tracing::info!(message_id = messages::DRAINED, "drained"),
-            Ended::Forced => tracing::warn!(
-                message_id = messages::DRAIN_FORCED,
-                "ended before every session was closed in order"
-            ),
-        }
-        told.map(|_| ended)
-    }
-}
-
-async fn until_told(signals: &mut Signals) -> &'static str {
-    loop {
-        match signals.next().await {
-            Event::Drain(why) | Event::Force(why) => return why,
-            Event::Reload => {
-                tracing::info!(
-                    message_id = messages::RELOAD_LATER,
-                    "the configuration is read at the next start; music is watched all the time"
-                )
-            }
-        }
-    }
-}
-
-async fn until_forced(signals: &mut Signals) {
-    while !matches!(signals.next().await, Event::Force(_)) {}
-}
-
-fn is_alive(health: &mut Health) -> bool {
-    let stuck = health.stuck(Instant::now());
-    if !stuck.is_empty() {
-        tracing::error!(message_id = messages::STUCK, stages = ?stuck, "stuck; the service manager is not told that we live");
-    }
-    stuck.is_empty()
 }
 
 fn stream_info(config: &Config) -> StreamInfo {

@@ -89,6 +89,19 @@ messages! {
     FETCHING = "59663ac29a2b49498ac9f42e4c4208bc", INFO, "fetching music from the bucket";
     FETCHED = "07230731bac5468db62160411d996ec1", INFO, "fetched what is wanted of the bucket";
     BUCKET_UNSAVED = "51c58cd6be7848fa9c7d26599a355d0b", WARN, "what is known of the bucket cannot be saved: the next start has to ask it";
+    // Notices about the machine.
+    MACHINE_GOING = "b1730bbcd317403e9a7a2cce9c5291ad", WARN, "this machine is going away";
+    MACHINE_MAY_GO = "8dc41891910a4ecd816f32cf7dd6ac30", INFO, "this machine may go away";
+    NOTICE_MOVED = "4fdd2344edce438e8e0b6c6ff609ce8d", WARN, "the notice has changed";
+    NOTICE_WITHDRAWN = "0977a7d092124230a3d142c35ab06bee", INFO, "the notice has been withdrawn";
+    NOTICE_FORGOTTEN = "4ff86f555a534292af73301f1d04eebc", INFO, "nothing came of the notice; it is forgotten";
+    NOTICE_STALE = "d408296bf20349b586b3f61955a125a8", INFO, "the notice is of an event long over; it is ignored";
+    NOTICE_UNREADABLE = "80aff45fc7c545f381e6885d6aba5f80", WARN, "the instance metadata service says what nobody can read";
+    METADATA_ABSENT = "a5b143acf16d4dfcb340256f0439a76b", INFO, "no notice of an interruption will come";
+    METADATA_LOST = "908a4ab9fa004d509eb49d8a13f6cfe7", WARN, "a notice of an interruption may be missed";
+    METADATA_BACK = "27b08571cc82404e90f08b5cc81e6bd1", INFO, "the instance metadata service answers again";
+    LEFT_FOR_NOTICE = "06054d04a161402b8f160ea69655116b", INFO, "off the air; waiting for the machine to go";
+    RECALLED = "61647643f4f34d3c9b1eb93c170dc422", INFO, "the notice came to nothing; going on air again";
     // The machine.
     KEY_EXPOSED = "87e4a6e8a00d5bd5900d7d1274bd6678", WARN, "others may read the file with the stream key; chmod 600 keeps it to its owner";
     KEY_CHANGED = "86f9a26059c602e4a90ba4a66062e588", INFO, "the stream key has changed; the next session takes the new one";

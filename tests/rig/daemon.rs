@@ -27,6 +27,8 @@ pub struct Channel {
     pub rate: &'static str,
     pub order: &'static str,
     pub namespace: Option<String>,
+    /// Variables of the daemon's environment.
+    pub environment: Vec<(&'static str, String)>,
     destinations: String,
 }
 
@@ -47,6 +49,7 @@ impl Channel {
             rate: "capped",
             order: "shuffle",
             namespace: None,
+            environment: Vec::new(),
             destinations: String::new(),
         }
     }
@@ -142,7 +145,8 @@ impl Channel {
         }
         args.extend(["run".into(), "--config".into(), config]);
         args.extend(self.folders());
-        let environment = [("RUST_BACKTRACE", OsStr::new("1")), ("NO_COLOR", OsStr::new("1"))];
+        let mut environment = vec![("RUST_BACKTRACE", OsStr::new("1")), ("NO_COLOR", OsStr::new("1"))];
+        environment.extend(self.environment.iter().map(|(name, value)| (*name, OsStr::new(value))));
         let process =
             Process::spawn("nonstop", self.namespace.as_deref(), program, args, &environment, &self.log());
         Daemon { channel: self, process }

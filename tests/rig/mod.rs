@@ -2,7 +2,8 @@
 //! ingests that fail on demand, and the prover that holds a recording against the programme.
 //!
 //! The prover's arithmetic is written out again here on purpose: nothing under `tests/rig` uses the
-//! product's own code for cells, FLV, schedules or renditions.
+//! product's own code for cells, FLV, schedules or renditions. The metadata service is the product's
+//! own fake, which operators rehearse with.
 
 // Every test binary that takes the rig in uses a part of it.
 #![allow(dead_code)]
@@ -12,6 +13,7 @@ pub mod cpu;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
+pub mod imds;
 pub mod ingest;
 pub mod moto;
 pub mod netns;

@@ -4,6 +4,7 @@ use super::rounds::Rounds;
 use super::{Change, Interruption, Notice, Urgency};
 use crate::host::imds::{Error, Imds};
 use crate::media::Timestamp;
+use crate::telemetry::messages;
 use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -104,7 +105,10 @@ impl Poller {
             match std::mem::replace(&mut outlook.service, Service::Answers) {
                 Service::Answers => return false,
                 Service::Unknown => tracing::debug!("the instance metadata service answers"),
-                Service::Lost(_) => tracing::info!("the instance metadata service answers again"),
+                Service::Lost(_) => tracing::info!(
+                    message_id = messages::METADATA_BACK,
+                    "the instance metadata service answers again"
+                ),
             }
             true
         });
@@ -122,9 +126,9 @@ impl Poller {
                 (Service::Lost(before), now)
                     if std::mem::discriminant(before) == std::mem::discriminant(now) => {}
                 (Service::Unknown, Error::Absent { .. }) => {
-                    tracing::info!(%error, "no notice of an interruption will come");
+                    tracing::info!(message_id = messages::METADATA_ABSENT, %error, "no notice of an interruption will come");
                 }
-                _ => tracing::warn!(%error, "a notice of an interruption may be missed"),
+                _ => tracing::warn!(message_id = messages::METADATA_LOST, %error, "a notice of an interruption may be missed"),
             }
             before != outlook.service
         });
@@ -154,31 +158,69 @@ fn log(change: Change) {
             let (id, reason, at) = fields(&notice);
             match notice.urgency() {
                 Urgency::Drain => {
-                    tracing::warn!(notice = id, reason, at, said = notice.raw, "this machine is going away");
+                    tracing::warn!(
+                        message_id = messages::MACHINE_GOING,
+                        notice = id,
+                        reason,
+                        at,
+                        said = notice.raw,
+                        "this machine is going away"
+                    );
                 }
                 Urgency::Prepare => {
-                    tracing::info!(notice = id, reason, at, said = notice.raw, "this machine may go away");
+                    tracing::info!(
+                        message_id = messages::MACHINE_MAY_GO,
+                        notice = id,
+                        reason,
+                        at,
+                        said = notice.raw,
+                        "this machine may go away"
+                    );
                 }
             }
         }
         Change::Moved(notice) => {
             let (id, reason, at) = fields(&notice);
-            tracing::warn!(notice = id, reason, at, said = notice.raw, "the notice has changed");
+            tracing::warn!(
+                message_id = messages::NOTICE_MOVED,
+                notice = id,
+                reason,
+                at,
+                said = notice.raw,
+                "the notice has changed"
+            );
         }
         Change::Withdrawn(notice) => {
             let (id, reason, _) = fields(&notice);
-            tracing::info!(notice = id, reason, "the notice has been withdrawn");
+            tracing::info!(
+                message_id = messages::NOTICE_WITHDRAWN,
+                notice = id,
+                reason,
+                "the notice has been withdrawn"
+            );
         }
         Change::Forgotten(notice) => {
             let (id, reason, _) = fields(&notice);
-            tracing::info!(notice = id, reason, "nothing came of the notice; it is forgotten");
+            tracing::info!(
+                message_id = messages::NOTICE_FORGOTTEN,
+                notice = id,
+                reason,
+                "nothing came of the notice; it is forgotten"
+            );
         }
         Change::Stale(notice) => {
             let (id, reason, at) = fields(&notice);
-            tracing::info!(notice = id, reason, at, "the notice is of an event long over; it is ignored");
+            tracing::info!(
+                message_id = messages::NOTICE_STALE,
+                notice = id,
+                reason,
+                at,
+                "the notice is of an event long over; it is ignored"
+            );
         }
         Change::Unreadable(path, text) => {
             tracing::warn!(
+                message_id = messages::NOTICE_UNREADABLE,
                 path = path.as_str(),
                 said = text.0,
                 "the instance metadata service says what nobody can read"
