@@ -3,7 +3,13 @@
 
 #[path = "aws/bucket.rs"]
 mod bucket;
+#[path = "aws/check.rs"]
+mod check;
+#[path = "aws/faults.rs"]
+mod faults;
 mod rig;
+#[path = "aws/secrets.rs"]
+mod secrets;
 
 /// The laws of stores, as the product's own tests of its folder and its fake have them.
 #[path = "../src/store"]

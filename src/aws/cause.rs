@@ -40,14 +40,19 @@ impl Cause {
     {
         match &error {
             SdkError::ServiceError(service) => {
-                let (error, raw) = (service.err(), service.raw());
+                let (answer, raw) = (service.err(), service.raw());
+                if raw.status().is_success() && answer.code().is_none() {
+                    let words = presentable(&innermost(answer));
+                    return Self::new(Kind::Other, format!("the answer cannot be understood: {words}"));
+                }
                 let region = raw.headers().get("x-amz-bucket-region");
-                answered(raw.status().as_u16(), error.code(), error.message(), region)
+                answered(raw.status().as_u16(), answer.code(), answer.message(), region)
             }
             SdkError::ResponseError(response) => {
                 let status = response.raw().status();
                 if status.is_success() {
-                    let reason = format!("the answer cannot be understood: {}", innermost(&error));
+                    let reason =
+                        format!("the answer cannot be understood: {}", presentable(&innermost(&error)));
                     return Self::new(Kind::Other, reason);
                 }
                 answered(status.as_u16(), None, None, None)

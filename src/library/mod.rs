@@ -15,7 +15,7 @@ mod bucket;
 #[cfg(test)]
 mod cpu;
 mod credits;
-mod files;
+pub(crate) mod files;
 mod manifest;
 mod pauses;
 mod scan;

@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
+pub mod http;
 pub mod imds;
 pub mod ingest;
 pub mod moto;

@@ -44,12 +44,32 @@ impl Bucket {
     }
 
     async fn put_parts(&self, client: &Client, key: &str, file: &Path, size: u64) -> Result<Version, Cause> {
+        let before = self.head(client, key).await?.map(|(version, _)| version);
         let start = client.create_multipart_upload().bucket(&*self.name).key(self.key(key));
         let start = start.checksum_algorithm(ChecksumAlgorithm::Crc32);
         let start = start.customize().config_override(patiently(START)).send().await.map_err(Cause::of)?;
         let none = || Cause::new(Kind::Other, "the answer names no upload");
         let upload = start.upload_id.ok_or_else(none)?;
-        let done = self.send_parts(client, key, &upload, file, size).await;
+        let done = match self.send_parts(client, key, &upload, file, size).await {
+            Ok(parts) => {
+                let count = parts.len();
+                match self.join_parts(client, key, &upload, parts).await {
+                    Ok(version) => Ok(version),
+                    // The answer may be lost, and the file there all the same.
+                    Err(cause) => match self.head(client, key).await {
+                        Ok(Some((version, there)))
+                            if there == size
+                                && Some(&version) != before.as_ref()
+                                && version.0.trim_matches('"').ends_with(&format!("-{count}")) =>
+                        {
+                            Ok(version)
+                        }
+                        _ => Err(cause),
+                    },
+                }
+            }
+            Err(cause) => Err(cause),
+        };
         if done.is_err() {
             let abort = client.abort_multipart_upload().bucket(&*self.name).key(self.key(key));
             // What is left of it costs money until the bucket's lifecycle rule removes it.
@@ -65,7 +85,7 @@ impl Bucket {
         upload: &str,
         file: &Path,
         size: u64,
-    ) -> Result<Version, Cause> {
+    ) -> Result<Vec<CompletedPart>, Cause> {
         let length = PART.max(size.div_ceil(PARTS));
         let mut parts = Vec::new();
         for (number, from) in (1..).zip((0..size).step_by(length as usize)) {
@@ -78,11 +98,36 @@ impl Bucket {
             let part = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag);
             parts.push(part.set_checksum_crc32(answer.checksum_crc32).build());
         }
+        Ok(parts)
+    }
+
+    async fn join_parts(
+        &self,
+        client: &Client,
+        key: &str,
+        upload: &str,
+        parts: Vec<CompletedPart>,
+    ) -> Result<Version, Cause> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let join = client.complete_multipart_upload().bucket(&*self.name).key(self.key(key));
         let join = join.upload_id(upload).multipart_upload(parts);
         let answer = join.customize().config_override(patiently(JOIN)).send().await.map_err(Cause::of)?;
         version(answer.e_tag)
+    }
+
+    /// What is there now: its version and size.
+    async fn head(&self, client: &Client, key: &str) -> Result<Option<(Version, u64)>, Cause> {
+        let request = client.head_object().bucket(&*self.name).key(self.key(key));
+        match request.customize().config_override(patiently(START)).send().await {
+            Ok(head) => {
+                let size = head.content_length.and_then(|length| u64::try_from(length).ok());
+                Ok(Some((version(head.e_tag)?, size.unwrap_or(0))))
+            }
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => {
+                Ok(None)
+            }
+            Err(error) => Err(Cause::of(error)),
+        }
     }
 }
 
