@@ -1,6 +1,7 @@
 //! `nonstop check`: everything that going on the air needs, a line each, in the order of the data's
 //! way. What it does is what the daemon does, up to the last step before anybody would notice.
 
+mod cloud;
 mod local;
 mod remote;
 mod report;
@@ -8,7 +9,8 @@ mod report;
 use super::args::Places;
 use super::failure::colors;
 use super::{Env, Exit, Failure, width};
-use crate::config::{self, Config, platform};
+use crate::aws::Aws;
+use crate::config::{self, Config, KeySource, platform};
 use crate::cost::{Prices, Usage, bill};
 use crate::host::Folders;
 use report::{Finding, Mark};
@@ -43,9 +45,18 @@ pub(super) async fn check(
         }
         Err(error) => page.say([Finding::cross("folders", error)])?,
     }
+    let aws = Aws::new();
+    if !offline {
+        page.say(cloud::bucket(&config, &aws).await)?;
+    }
     let credentials = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     for destination in &config.destinations {
-        page.say([local::key(destination, &places.config, credentials.as_deref())])?;
+        page.say([match (&destination.key, offline) {
+            (KeySource::Secret { secret, field }, false) => {
+                cloud::key(&aws, &destination.name, secret, field.as_deref()).await
+            }
+            _ => local::key(destination, &places.config, credentials.as_deref()),
+        }])?;
         if !offline {
             page.say(remote::ingests(destination).await)?;
         }

@@ -1,0 +1,174 @@
+//! `nonstop check` as an operator runs it where the music is in a bucket and the key in a secret:
+//! each thing that is wrong is named with its remedy.
+
+use crate::rig::http::{Answer, Http, answer, s3_error};
+use crate::rig::moto::Moto;
+use crate::rig::{Scratch, corpus};
+use serde_json::json;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const KEY: &str = "ch3c-kk3y-1nth-3s3c";
+
+struct Check {
+    environment: Vec<(&'static str, String)>,
+    source: &'static str,
+    key: &'static str,
+    background: Option<&'static str>,
+}
+
+impl Check {
+    fn at(moto: &Moto) -> Self {
+        Self {
+            environment: moto.environment().to_vec(),
+            source: "s3://check-music/lofi",
+            key: "{ secret = \"check/key\", field = \"youtube\" }",
+            background: None,
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: &str) -> &mut Self {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    /// The lines about the bucket and the key, each on one line, and the exit code.
+    fn run(&self) -> (String, i32) {
+        let scratch = Scratch::new("check-cloud");
+        let background = self.background.map(|name| format!("background = \"{name}\"\n")).unwrap_or_default();
+        let config = format!(
+            "channel = \"lofi\"\n[media]\nsource = \"{}\"\n{background}[[destination]]\nname = \"youtube\"\n\
+             primary = \"rtmp://127.0.0.1:1/live2\"\nkey = {}\n",
+            self.source, self.key
+        );
+        let file = scratch.path().join("nonstop.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nonstop"));
+        command.arg("check").arg("--config").arg(file);
+        for folder in ["state", "cache", "runtime"] {
+            command.arg(format!("--{folder}-dir")).arg(scratch.path().join(folder));
+        }
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        // No credentials of whoever runs the tests.
+        command.env("HOME", scratch.path()).envs(self.environment.iter().cloned());
+        let output = command.output().unwrap();
+        let all =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!all.contains(KEY), "{all}");
+        (all, output.status.code().unwrap())
+    }
+
+    /// Runs it and wants each of `wanted` to be said.
+    #[track_caller]
+    fn says(&self, wanted: &[&str]) -> String {
+        let (text, _) = self.run();
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for wanted in wanted {
+            assert!(flat.contains(wanted), "no {wanted:?} in:\n{text}");
+        }
+        flat
+    }
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_named_with_its_remedy() {
+    let moto = Moto::shared();
+    moto.make_bucket("check-music");
+    let fields = json!({ "youtube": KEY }).to_string();
+    moto.call("secretsmanager.CreateSecret", &json!({"Name": "check/key", "SecretString": fields}));
+
+    Check::at(moto).says(&["! bucket s3://check-music/lofi: 0 tracks, 0 rendered; the standby card"]);
+    moto.put_object("check-music", "lofi/a.mp3", b"music");
+    moto.put_object("check-music", "lofi/deep/b.flac", b"music");
+    moto.put_object("check-music", "lofi/renditions/x/rendition.json", b"{}");
+    let said = Check::at(moto).says(&[
+        "✓ bucket s3://check-music/lofi: 2 tracks, 1 rendered",
+        "✓ bucket read a.mp3 can be read",
+        "✓ bucket write objects can be written on condition, and removed",
+        "✓ youtube key in the field youtube of the secret check/key",
+    ]);
+    assert!(!said.contains("✗ bucket"), "{said}");
+
+    let mut check = Check::at(moto);
+    check.background = Some("card.png");
+    check.says(&["✗ background there is no \"card.png\" below s3://check-music/lofi"]);
+    let mut check = Check::at(moto);
+    check.source = "s3://check-none/lofi";
+    check.says(&[
+        "✗ bucket cannot list s3://check-none/lofi/: there is no such bucket",
+        "hint: create the bucket",
+    ]);
+    let mut check = Check::at(moto);
+    check.key = "{ secret = \"check/key\", field = \"Youtube\" }";
+    check.says(&[
+        "✗ youtube key the secret \"check/key\" has no field \"Youtube\"",
+        "hint: is the field's name right?",
+    ]);
+    let mut check = Check::at(moto);
+    check.key = "{ secret = \"check/none\" }";
+    check.says(&["✗ youtube key cannot read the secret \"check/none\": ", "hint: is the name right"]);
+
+    let mut check = Check::at(moto);
+    check.environment.retain(|(name, _)| !["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(name));
+    check.says(&["there are no AWS credentials", "hint: give the instance a role"]);
+    let mut check = Check::at(moto);
+    check.environment.retain(|(name, _)| *name != "AWS_REGION");
+    check.says(&["no AWS region is set", "hint: set AWS_REGION"]);
+    let mut check = Check::at(moto);
+    check.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    check.says(&[
+        "✗ bucket cannot list s3://check-music/lofi/: ",
+        "Connection refused",
+        "hint: is the address right",
+    ]);
+    assert!(corpus::background().exists());
+}
+
+#[test]
+fn what_the_policy_denies_is_named_with_what_to_allow() {
+    let denied = || Answer::Bytes(s3_error("403 Forbidden", "AccessDenied", "no policy allows it"));
+    let listed = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>lofi/a.mp3</Key><Size>3</Size>\
+                  <ETag>\"a\"</ETag></Contents></ListBucketResult>";
+    let listing =
+        || Answer::Bytes(answer("200 OK", &[("Content-Type", "application/xml")], listed.as_bytes()));
+    let check = |http: &Http| {
+        let mut check = Check::at(Moto::shared());
+        check.set("AWS_ENDPOINT_URL", &http.endpoint());
+        check
+    };
+    let http = Http::start(move |_, _| denied());
+    check(&http).says(&[
+        "cannot list",
+        "access is denied (AccessDenied: no policy",
+        "s3:ListBucket on arn:aws:s3:::check-music",
+    ]);
+    let http = Http::start(move |_, head| if head.contains("list-type=2") { listing() } else { denied() });
+    check(&http).says(&[
+        "✗ bucket read cannot read s3://check-music/lofi/a.mp3",
+        "s3:GetObject on arn:aws:s3:::check-music/lofi/*",
+        "✗ bucket write cannot write s3://check-music/lofi/schedule/check-",
+        "s3:PutObject on arn:aws:s3:::check-music/lofi/*",
+    ]);
+    // A store that takes every write.
+    let http = Http::start(move |_, head| match head {
+        head if head.contains("list-type=2") => listing(),
+        head if head.starts_with("GET") => Answer::Bytes(answer("200 OK", &[("ETag", "\"a\"")], b"abc")),
+        _ => Answer::Bytes(answer("200 OK", &[("ETag", "\"b\"")], b"")),
+    });
+    check(&http).says(&["✓ bucket read", "✗ bucket write the store does not honour If-None-Match"]);
+}
+
+#[test]
+fn metadata_that_do_not_answer_hold_nobody_up() {
+    let moto = Moto::shared();
+    let hangs = Http::start(|_, _| Answer::Hang(Vec::new()));
+    let mut check = Check::at(moto);
+    check.environment.retain(|(name, _)| ["AWS_ENDPOINT_URL"].contains(name));
+    check.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &hangs.endpoint());
+    let start = Instant::now();
+    check.says(&["no AWS region is set, and this machine's metadata names none"]);
+    assert!(!hangs.requests().is_empty());
+    // The bucket and the key ask one after the other, and FFmpeg is looked at, too.
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
