@@ -19,6 +19,7 @@
 
 mod bucket;
 mod cause;
+pub mod lifecycle;
 pub mod secrets;
 
 pub use bucket::{Bucket, Rest};

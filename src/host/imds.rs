@@ -15,6 +15,7 @@ pub use endpoint::{Endpoint, FIRMWARE};
 
 use reqwest::{Client, Method, Response, StatusCode, header::HeaderValue, redirect};
 use serde::Deserialize;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -49,6 +50,14 @@ pub enum Error {
         /// Where it was looked for.
         endpoint: String,
         /// What came instead.
+        reason: String,
+    },
+    /// This machine's own kernel does not let this process ask: a firewall, or a route that prohibits.
+    #[error("this process may not ask the instance metadata service at {endpoint}: {reason}")]
+    Denied {
+        /// Where it is.
+        endpoint: String,
+        /// The kernel's words.
         reason: String,
     },
     /// The service is off for this machine, or something on the way refuses this process (403).
@@ -223,7 +232,10 @@ impl Imds {
     }
 
     fn unanswered(&self, path: &str, error: &reqwest::Error) -> Error {
-        if error.is_connect() {
+        let denied = io(error).is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied);
+        if error.is_connect() && denied {
+            Error::Denied { endpoint: self.endpoint.to_string(), reason: cause(error) }
+        } else if error.is_connect() {
             Error::Absent { endpoint: self.endpoint.to_string(), reason: cause(error) }
         } else {
             self.failed(path, cause(error))
@@ -257,6 +269,12 @@ fn client() -> Client {
         .pool_max_idle_per_host(1)
         .build()
         .expect("a client without files, names and environment can always be built")
+}
+
+/// What the kernel said, if it said something.
+fn io(error: &reqwest::Error) -> Option<&io::Error> {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref()).last()
 }
 
 /// The innermost cause: what lies around it says no more than that a request failed.

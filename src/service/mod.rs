@@ -18,6 +18,7 @@
 //! The library and the renderer only feed them; if one of those fails, the rest goes on.
 
 mod desk;
+mod hooks;
 mod keys;
 mod life;
 mod notice;
@@ -211,6 +212,13 @@ impl Service {
             destinations.push(receiver);
         }
 
+        let drained = CancellationToken::new();
+        // An instance is called by its id; whoever has none is in no group.
+        if node.starts_with("i-") {
+            let hooks =
+                hooks::run(aws.clone(), node.clone(), destinations.clone(), drained.clone(), stop.clone());
+            stages.feed("hooks", hooks);
+        }
         let desk = Desk {
             channel: config.channel,
             node,
@@ -222,7 +230,7 @@ impl Service {
             destinations,
             commands,
             draining: drain.clone(),
-            drained: CancellationToken::new(),
+            drained,
             notices: notices.clone(),
         };
         stages.feed("control", {

@@ -3,6 +3,7 @@
 
 mod cloud;
 mod local;
+mod machine;
 mod remote;
 mod report;
 
@@ -47,6 +48,7 @@ pub(super) async fn check(
     }
     let aws = Aws::new();
     if !offline {
+        page.say([machine::metadata(env).await])?;
         page.say(cloud::bucket(&config, &aws).await)?;
     }
     let credentials = env("CREDENTIALS_DIRECTORY").map(PathBuf::from);

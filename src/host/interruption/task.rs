@@ -82,7 +82,10 @@ impl Poller {
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the instance metadata service was asked in vain");
-                        if matches!(error, Error::Absent { .. } | Error::Blocked { .. }) {
+                        if matches!(
+                            error,
+                            Error::Absent { .. } | Error::Denied { .. } | Error::Blocked { .. }
+                        ) {
                             self.rounds.nobody();
                         }
                         failure = Some(error);
