@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak fuzz deb apt-repo clean
+.PHONY: help setup demo test test-aws lint bench soak fuzz deb apt-repo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -20,6 +20,10 @@ demo: setup ## play real music to an RTMP server on this machine, and say where 
 test: setup lint ## everything that must hold before a change is merged
 	cargo test
 	@tests/dependencies
+
+test-aws: ## the laws of stores against a real bucket: NONSTOP_TEST_BUCKET=name (docs/aws.md)
+	@: "$${NONSTOP_TEST_BUCKET:?names the bucket to test in; docs/aws.md says what is done in it}"
+	cargo test --test aws -- --ignored account
 
 lint: ## formatting, and clippy with warnings denied
 	cargo fmt --check

@@ -1,13 +1,19 @@
 //! Amazon's services over the wire: against moto's server what they do when all is well, and against
 //! a server with a script what moto cannot show.
 
+#[path = "aws/account.rs"]
+mod account;
 #[path = "aws/bucket.rs"]
 mod bucket;
 #[path = "aws/check.rs"]
 mod check;
 #[path = "aws/faults.rs"]
 mod faults;
+#[path = "aws/policy.rs"]
+mod policy;
 mod rig;
+#[path = "aws/rotation.rs"]
+mod rotation;
 #[path = "aws/secrets.rs"]
 mod secrets;
 

@@ -29,7 +29,7 @@ pub struct Channel {
     pub namespace: Option<String>,
     /// Variables of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
-    destinations: String,
+    pub destinations: String,
 }
 
 impl Channel {
