@@ -37,7 +37,7 @@ fn a_daemon_starts_without_its_secret_and_takes_up_what_it_becomes() {
     channel
         .destinations
         .replace_range(start..end, "key = { secret = \"rotation/key\", field = \"youtube\" }");
-    channel.environment.extend(moto.environment().map(|(name, value)| (name, value.into())));
+    channel.environment.extend(moto.environment());
     channel.environment.push(("NONSTOP_LOG", "trace".into()));
 
     let mut daemon = channel.run();
