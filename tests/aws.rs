@@ -11,6 +11,8 @@ mod check;
 mod faults;
 #[path = "aws/policy.rs"]
 mod policy;
+#[path = "aws/library.rs"]
+mod library;
 mod rig;
 #[path = "aws/rotation.rs"]
 mod rotation;
