@@ -32,7 +32,7 @@ const ANSWER: Duration = Duration::from_secs(40);
 const STALL: Duration = Duration::from_secs(20);
 /// Bytes that are written in one go: fewer trips to where blocking is allowed. Four objects at a time
 /// hold twice this each at most.
-const GATHER: usize = 256 << 10;
+const GATHER: usize = 128 << 10;
 /// After so many bytes what came is made durable, so that a part can be relied on up to the last
 /// multiple after a power cut.
 const SYNC: u64 = 8 << 20;
