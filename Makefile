@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-aws lint bench soak fuzz deb apt-repo clean
+.PHONY: help setup demo test test-aws lint bench bench-sync soak fuzz deb apt-repo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -31,6 +31,9 @@ lint: ## formatting, and clippy with warnings denied
 
 bench: setup ## nonstop beside FFmpeg, in one run: CPU, memory, time to air
 	cargo bench --bench side_by_side
+
+bench-sync: setup ## the first sync of a bucket beside aws s3 sync and rclone, as far as they are installed
+	MOTO_S3_DEFAULT_KEY_BUFFER_SIZE=65536 cargo bench --bench first_sync
 
 soak: setup ## the whole-daemon tests, longer and with many seeds (about an hour)
 	SIMULATION_SEEDS=3000 cargo test --release --test simulation

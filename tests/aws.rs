@@ -9,10 +9,10 @@ mod bucket;
 mod check;
 #[path = "aws/faults.rs"]
 mod faults;
-#[path = "aws/policy.rs"]
-mod policy;
 #[path = "aws/library.rs"]
 mod library;
+#[path = "aws/policy.rs"]
+mod policy;
 mod rig;
 #[path = "aws/rotation.rs"]
 mod rotation;
