@@ -9,7 +9,9 @@ mod rig;
 
 use nonstop::config::{Destination, KeySource, Redundancy, Secret};
 use nonstop::host::Clock;
+use nonstop::media::Kind;
 use nonstop::publish::failover::Rules;
+use nonstop::publish::task::bequest::{Bequest, Heir};
 use nonstop::publish::task::keys::{Keys, keys};
 use nonstop::publish::task::{self, Net, Publisher, trust};
 use nonstop::publish::{DestinationStatus, IngestState};
@@ -18,7 +20,7 @@ use rig::ingest::{Act, Ending, Ingest, Options, Record, Session, Stage};
 use rig::{Scratch, free_port};
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +40,17 @@ fn publish(destination: Destination) -> OnAir {
 }
 
 fn publish_with(destination: Destination, keys: Keys) -> OnAir {
-    let start = Instant::now();
+    publish_from(Instant::now(), destination, keys, Vec::new(), None)
+}
+
+/// For a programme that began at `start`.
+fn publish_from(
+    start: Instant,
+    destination: Destination,
+    keys: Keys,
+    inherited: Vec<Bequest>,
+    heir: Option<Heir>,
+) -> OnAir {
     let (status, watched) = watch::channel(DestinationStatus::idle(&destination, reference().start()));
     let publisher = Publisher {
         rules: Rules::new(destination.redundancy),
@@ -48,6 +60,8 @@ fn publish_with(destination: Destination, keys: Keys) -> OnAir {
         metadata: stream_info(),
         reader: reference().reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference().start().to_unix() + start.elapsed()),
+        inherited,
+        heir,
         beat: Box::new(|| ()),
     };
     let cancel = CancellationToken::new();
@@ -196,4 +210,87 @@ async fn a_key_may_come_late_and_a_new_one_is_taken_up_after_a_refusal() {
     let mut waiting = publish_with(destination(&ingest, None, None), never);
     waiting.until("the reason", |status| status.ingests[0].last_error.is_some()).await;
     assert!(waiting.end().await < Duration::from_secs(1));
+}
+
+/// What a process that is about to be followed by another has.
+fn heir() -> (Heir, mpsc::Receiver<Bequest>) {
+    let (to, left) = mpsc::channel(2);
+    (Heir { wanted: CancellationToken::new(), to }, left)
+}
+
+#[tokio::test]
+async fn a_session_without_tls_outlives_its_process_and_nothing_is_missing_from_it() {
+    let ingest = Ingest::start(options(false)).await;
+    let (start, to) = (Instant::now(), destination(&ingest, None, None));
+    let (first_heir, mut left) = heir();
+    let keys = || Secret::new(KEY).into();
+    let on_air = publish_from(start, to.clone(), keys(), Vec::new(), Some(first_heir.clone()));
+    let session = ingest.session(0).await;
+    session.until("media", |record| record.media > 200).await;
+    first_heir.wanted.cancel();
+    assert!(on_air.end().await < Duration::from_secs(1));
+
+    // As it goes through the state folder.
+    let mut bequest = left.recv().await.expect("the session was left");
+    let text = serde_json::to_string(&bequest.deed).unwrap();
+    assert!(!text.contains(KEY));
+    bequest.deed = serde_json::from_str(&text).unwrap();
+    assert!(!session.look(Record::ended));
+
+    // And on to a third process, so that what is left by an heir is as good.
+    let (second_heir, mut left) = heir();
+    let sent = session.look(|record| record.media);
+    let on_air = publish_from(start, to.clone(), keys(), vec![bequest], Some(second_heir.clone()));
+    session.until("more media", |record| record.media > sent + 200).await;
+    second_heir.wanted.cancel();
+    on_air.end().await;
+    let bequest = left.recv().await.expect("the session was left again");
+    let sent = session.look(|record| record.media);
+    let mut on_air = publish_from(start, to, keys(), vec![bequest], None);
+    session.until("more media", |record| record.media > sent + 200).await;
+    let status = on_air.until("progress", |status| status.ingests[0].acked_lag.is_some()).await;
+    assert_eq!((status.ingests[0].state, status.ingests[0].failures), (IngestState::Live, 0));
+    assert!(on_air.end().await < Duration::from_secs(1));
+    session.until("its end", Record::ended).await;
+
+    assert_eq!(ingest.sessions().len(), 1, "no other session was opened");
+    let (stage, faults) = session.look(|record| (record.stage, record.faults.clone()));
+    assert_eq!((stage, faults), (Stage::Ended(Ending::Orderly), vec![]));
+    let came: Vec<_> = session.look(|record| {
+        let media = record.units().filter(|message| message.body.get(1) != Some(&0));
+        media.map(|message| (ingest::digest(&message.body), message.timestamp)).collect()
+    });
+    let units = &reference().units;
+    // Pictures come again in every loop, but no sound is like another.
+    let sound = |(n, came): (usize, &(u64, u32))| {
+        let same = |unit: &programme::Unit| unit.digest == came.0 && unit.kind == Kind::Audio;
+        units.iter().position(same).map(|at| at - n)
+    };
+    let begin = came.iter().enumerate().find_map(sound).expect("it is of the programme");
+    let base = units[begin].time;
+    let expected = units[begin..][..came.len()].iter();
+    let expected: Vec<_> = expected.map(|unit| (unit.digest, unit.time.millis_since(base) as u32)).collect();
+    let odd = came.iter().zip(&expected).position(|(came, expected)| came != expected);
+    assert_eq!(odd, None, "unit of {}: {:?}", came.len(), odd.map(|n| (&came[n], &expected[n])));
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_gone_on_with_is_closed_and_another_takes_its_place() {
+    let (ingest, other) = (Ingest::start(options(false)).await, Ingest::start(options(false)).await);
+    let start = Instant::now();
+    let (heir, mut left) = heir();
+    let keys = || Secret::new(KEY).into();
+    let to = destination(&ingest, None, None);
+    let on_air = publish_from(start, to, keys(), Vec::new(), Some(heir.clone()));
+    let session = ingest.session(0).await;
+    session.until("media", |record| record.media > 100).await;
+    heir.wanted.cancel();
+    on_air.end().await;
+    let bequest = left.recv().await.expect("the session was left");
+    // The configuration has changed meanwhile.
+    let on_air = publish_from(start, destination(&other, None, None), keys(), vec![bequest], None);
+    session.until("its end", Record::ended).await;
+    assert_eq!(session.look(|record| record.stage), Stage::Ended(Ending::Closed));
+    other.session(0).await.until("media", |record| record.media > 100).await;
+    on_air.end().await;
 }

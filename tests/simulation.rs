@@ -183,6 +183,8 @@ fn publisher(climate: Climate, seed: u64, net: &net::Shared) -> Publisher<Phone>
         clock: Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed()),
         dialer: Phone(net.clone()),
         rules: rules(climate, seed),
+        inherited: Vec::new(),
+        heir: None,
         beat: Box::new(|| ()),
     }
 }

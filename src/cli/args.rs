@@ -65,6 +65,10 @@ pub enum Verb {
         /// What to log: a level, or levels by module [default: $NONSTOP_LOG, else info]
         #[arg(long, value_name = "FILTER")]
         log: Option<String>,
+        /// At the end leave connections without TLS to the next process, through systemd's file
+        /// descriptor store (the unit has FileDescriptorStoreMax)
+        #[arg(long)]
+        keep_sessions: bool,
     },
     /// Check everything that going on the air needs
     ///

@@ -43,7 +43,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         }
     };
     match verb {
-        Verb::Run { ffmpeg, log } => block_on(run::run(&places, ffmpeg, log.as_deref(), env)),
+        Verb::Run { ffmpeg, log, keep_sessions } => {
+            block_on(run::run(&places, ffmpeg, log.as_deref(), keep_sessions, env))
+        }
         Verb::Check { ffmpeg, offline } => block_on(check::check(&places, ffmpeg, offline, env)),
         Verb::Render { ffmpeg, log } => render::render(&places, ffmpeg, log.as_deref(), env),
         Verb::Status { json, watch: true } => block_on(watch::watch(&places, json, env)),

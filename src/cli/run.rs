@@ -25,6 +25,7 @@ pub(super) async fn run(
     places: &Places,
     ffmpeg: Option<PathBuf>,
     log: Option<&str>,
+    keep_sessions: bool,
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let config = config::load(&places.config)?;
@@ -54,14 +55,16 @@ pub(super) async fn run(
         credentials: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         node,
         notifier: Notifier::from_env(env),
+        keeps: keep_sessions,
         watchdog: systemd::watchdog_interval(env),
         outlook,
     };
+    let mut held = systemd::held(env);
     // What the log says, it says before the process ends; and a forced end is no failure.
     let serve = async {
         loop {
             let service = tokio::select! {
-                loaded = Service::load(setup.clone()) => loaded?,
+                loaded = Service::load(setup.clone(), std::mem::take(&mut held)) => loaded?,
                 () = told_to_end(&mut signals) => return Ok::<(), service::Error>(()),
             };
             if service.run(&mut signals).await? != Ended::Recalled {

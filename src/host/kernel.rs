@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -92,6 +93,28 @@ pub fn kill_group(leader: u32) {
         // SAFETY: takes integers only.
         unsafe { libc::kill(-group, libc::SIGKILL) };
     }
+}
+
+/// The sockets that whoever started this process has passed to it: `count` descriptors from 3 on.
+/// `None` for one that is none. Only the first call gets any.
+pub fn passed_sockets(count: usize) -> Vec<Option<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Vec::new();
+    }
+    let socket = |fd: libc::c_int| {
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `stat` has room for what is written; a descriptor that is not open is an error.
+        checked(unsafe { libc::fstat(fd, stat.as_mut_ptr()) }).ok()?;
+        // SAFETY: the call succeeded, so all of it was written.
+        let mode = unsafe { stat.assume_init() }.st_mode;
+        // SAFETY: takes integers only.
+        let set = checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).is_ok();
+        // SAFETY: by the protocol it is ours, and by the flag above it is given out once.
+        (set && mode & libc::S_IFMT == libc::S_IFSOCK).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+    // More than systemd holds for us is a number that means something else.
+    (3..).take(count.min(64)).map(socket).collect()
 }
 
 /// A timer on the monotonic clock that is readable once it has expired. Not set yet.

@@ -3,9 +3,11 @@
 //! Without `NOTIFY_SOCKET` every call does nothing, so nobody has to ask whether systemd is there.
 //! Nothing here can fail or hold up the caller: a message that cannot be sent is a line in the log.
 
+use super::kernel;
 use crate::telemetry::messages;
 use sd_notify::NotifyState;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -81,6 +83,22 @@ impl Notifier {
         }
     }
 
+    /// Has the service manager keep a second handle on `socket`, for the next process of this
+    /// service. Whether that was said; one that keeps none closes it.
+    pub fn hold(&self, name: &str, socket: &OwnedFd) -> bool {
+        if self.socket.is_none() {
+            return false;
+        }
+        let said =
+            sd_notify::notify_with_fds(&[NotifyState::FdStore, NotifyState::FdName(name)], &[socket.as_fd()]);
+        said.inspect_err(|error| tracing::warn!(message_id = messages::SYSTEMD_DEAF, %error, said = "FDSTORE=1", "systemd did not take a message")).is_ok()
+    }
+
+    /// Has the service manager drop what it keeps under that name.
+    pub fn release(&self, name: &str) {
+        self.send(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+    }
+
     fn send(&self, states: &[NotifyState]) {
         let Some((socket, address)) = self.socket.as_deref() else { return };
         let message = states.iter().map(|state| format!("{state}\n")).collect::<String>();
@@ -88,6 +106,19 @@ impl Notifier {
             tracing::warn!(message_id = messages::SYSTEMD_DEAF, %error, said = message.trim_end(), "systemd did not take a message");
         }
     }
+}
+
+/// Sockets that the service manager kept for this process, by name. Only the first call gets any.
+pub fn held(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<(String, OwnedFd)> {
+    let text = |name: &str| env(name).and_then(|value| value.into_string().ok());
+    let number = |name: &str| text(name)?.parse::<usize>().ok();
+    if number("LISTEN_PID") != usize::try_from(std::process::id()).ok() {
+        return Vec::new();
+    }
+    let names = text("LISTEN_FDNAMES").unwrap_or_default();
+    let sockets = kernel::passed_sockets(number("LISTEN_FDS").unwrap_or(0));
+    let named = names.split(':').zip(sockets);
+    named.filter_map(|(name, socket)| Some((name.to_owned(), socket?))).collect()
 }
 
 /// How often systemd wants to hear from this process, if at all (`WatchdogSec=`).

@@ -115,6 +115,19 @@ impl Failover {
         }
     }
 
+    /// Begins with a session that is live already, since `base`, and had all media before `sure`
+    /// delivered for certain. Only before the first event.
+    pub fn inherit(&mut self, role: Role, base: MediaTime, sure: MediaTime, now: MediaTime) {
+        self.now = self.now.max(now);
+        let primary = self.carrier == Some(Role::Primary);
+        if let Some(ingest) = self.ingest_mut(role) {
+            ingest.state = State::Live { base, moving: Some(now) };
+            ingest.resume = Some(sure);
+            ingest.opened = now;
+            self.carrier = Some(if primary { Role::Primary } else { role });
+        }
+    }
+
     /// Takes an event in and says what to do, in this order. An event that does not fit the
     /// ingest's state (the answer of a session that was dropped meanwhile) changes nothing.
     pub fn on(&mut self, event: Event, now: MediaTime) -> Vec<Action> {

@@ -4,6 +4,7 @@
 //! one channel and through their ends; what they have delivered is read from their gauges whenever
 //! failover is asked, so a session that merely goes on wakes nobody.
 
+pub mod bequest;
 pub mod keys;
 pub mod net;
 mod pipe;
@@ -19,6 +20,7 @@ pub use net::Net;
 pub use probe::probe;
 pub use transport::{Dialer, Link};
 
+use self::bequest::{Bequest, Heir};
 use super::failover::{Action, Event, Failover, Rules};
 use super::rtmp::StreamInfo;
 use super::status::{DestinationStatus, IngestState, Role};
@@ -59,6 +61,10 @@ pub struct Publisher<D> {
     pub dialer: D,
     /// How to go about it: [`Rules::new`] but in tests.
     pub rules: Rules,
+    /// Sessions of this destination that an earlier process has left.
+    pub inherited: Vec<Bequest>,
+    /// Who goes on with the sessions after the end.
+    pub heir: Option<Heir>,
     /// Called at every turn of the task, which comes at least every 30 s: the longest pause between
     /// two attempts.
     pub beat: Box<dyn Fn() + Send>,
@@ -71,7 +77,8 @@ pub async fn run<D: Dialer>(
     status: watch::Sender<DestinationStatus>,
     cancel: CancellationToken,
 ) -> Result<(), Infallible> {
-    let Publisher { destination, mut keys, metadata, reader, clock, dialer, rules, beat } = publisher;
+    let Publisher { destination, mut keys, metadata, reader, clock, dialer, rules, inherited, heir, beat } =
+        publisher;
     let mut seed = DefaultHasher::new();
     (&destination.name, clock.now()).hash(&mut seed);
     let now = clock.now();
@@ -87,7 +94,7 @@ pub async fn run<D: Dialer>(
         }
     }
     let mut task = Task {
-        name: destination.name,
+        name: destination.name.clone(),
         finish: rules.finish,
         machine: Failover::new(rules, urls.len() > 1, seed.finish()),
         reader: reader.clone(),
@@ -95,11 +102,23 @@ pub async fn run<D: Dialer>(
         sessions: Sessions::new(
             urls,
             keys,
-            Source { info: metadata, unread: rules.unread, skip: rules.skip, reader, clock, dialer },
+            Source {
+                info: metadata,
+                unread: rules.unread,
+                skip: rules.skip,
+                reader,
+                clock,
+                dialer,
+                destination: destination.name,
+                heir,
+            },
         ),
         status,
         refresh: now,
     };
+    for bequest in inherited {
+        task.inherit(bequest, now, rules.skip);
+    }
     task.tell(Event::Tick);
     while !(task.machine.drained() && task.sessions.is_empty()) {
         task.step(&cancel).await;
@@ -136,6 +155,25 @@ struct Task<D: Dialer> {
 }
 
 impl<D: Dialer> Task<D> {
+    /// Goes on with a session that an earlier process left, unless that was too long ago. One that is
+    /// dropped here is closed, and the ingest sees its end before it sees our next attempt.
+    fn inherit(&mut self, bequest: Bequest, now: MediaTime, skip: Duration) {
+        let (role, position) = (bequest.deed.ingest, bequest.deed.position());
+        let behind = now.since(position);
+        if !self.sessions.is_for(&bequest.deed) || behind > skip || position.since(now) > skip {
+            return;
+        }
+        match self.sessions.inherit(bequest) {
+            Ok((role, base, sure)) => {
+                tracing::info!(message_id = messages::SESSION_INHERITED, destination = self.name, ingest = %role,
+                    behind = behind.as_millis(), "carrying on with the session that this process was left");
+                self.machine.inherit(role, base, sure, now);
+            }
+            Err(error) => tracing::debug!(%error, destination = self.name, ingest = %role,
+                "the session that this process was left is over"),
+        }
+    }
+
     /// Waits for whatever comes next, and deals with it.
     async fn step(&mut self, cancel: &CancellationToken) {
         let refresh = self.sessions.any_started().then_some(self.refresh);

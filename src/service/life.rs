@@ -1,6 +1,7 @@
 //! A service's life once it is built: on the air until somebody tells it to end or a notice asks it to
 //! leave; then, in the second case, idle until the machine goes or the notice has come to nothing.
 
+use super::heirs::Estate;
 use super::{Error, Service};
 use crate::host::Drain;
 use crate::host::drain::CLOSING;
@@ -70,7 +71,12 @@ impl Service {
             Ok(Told::End(_)) | Err(_) => {
                 self.notifier.stopping();
                 let why = if let Ok(Told::End(why)) = &told { *why } else { "a stage ended" };
-                self.close(why, until_forced(signals)).await
+                self.estate.iter().for_each(Estate::open);
+                let ended = self.close(why, until_forced(signals)).await;
+                if let Some(estate) = self.estate.take() {
+                    estate.settle(&self.notifier).await;
+                }
+                ended
             }
         };
         self.stop.cancel();

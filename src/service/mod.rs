@@ -18,6 +18,7 @@
 //! The library and the renderer only feed them; if one of those fails, the rest goes on.
 
 mod desk;
+mod heirs;
 mod hooks;
 mod keys;
 mod life;
@@ -34,6 +35,7 @@ use crate::host::{Clock, key};
 use crate::library::{self, Library};
 use crate::media::{Grid, RenditionId};
 use crate::publish::StreamInfo;
+use crate::publish::task::bequest::Bequest;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
 use crate::render::task::Renditions;
@@ -43,10 +45,12 @@ use crate::store::Folder;
 use crate::telemetry::health::Health;
 use crate::timeline::Reader;
 use desk::Desk;
+use heirs::Estate;
 pub use life::Ended;
 use notice::Notices;
 use stages::Stages;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +89,8 @@ pub struct Setup {
     pub node: String,
     /// The service manager.
     pub notifier: Notifier,
+    /// Whether it keeps ours for the process after.
+    pub keeps: bool,
     /// How often it wants to hear that we live.
     pub watchdog: Option<Duration>,
     /// What is known about this machine's end.
@@ -123,6 +129,7 @@ pub struct Service {
     desk: Desk,
     drain: CancellationToken,
     stop: CancellationToken,
+    estate: Option<Estate>,
     notifier: Notifier,
     watchdog: Option<Duration>,
     health: Health,
@@ -132,8 +139,10 @@ pub struct Service {
 impl Service {
     /// Builds every stage, in the order that the module's head explains. When this returns, the
     /// channel is going on air.
-    pub async fn load(setup: Setup) -> Result<Self, Error> {
-        let Setup { config, folders, ffmpeg, credentials, node, notifier, watchdog, outlook } = setup;
+    ///
+    /// `held` are connections that the service manager kept from the process before, by name.
+    pub async fn load(setup: Setup, held: Vec<(String, OwnedFd)>) -> Result<Self, Error> {
+        let Setup { config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook } = setup;
         let started = Instant::now();
         let clock = Clock::system();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -189,6 +198,8 @@ impl Service {
         let pulse = health.watch("schedule", started);
         stages.carry("schedule", schedule.run(requests, move || pulse.beat(), stop.clone()));
 
+        let mut inherited = heirs::inherit(held, &folders.state, &profile.id().to_string(), &notifier).await;
+        let estate = keeps.then(|| Estate::new(&folders.state, profile.id().to_string()));
         let reader = Reader::new(programme.clone());
         let metadata = stream_info(&config);
         let mut destinations = Vec::new();
@@ -198,7 +209,11 @@ impl Service {
             let pulse = health.watch(&name, started);
             let dialer = Net::new(destination.ca_file.as_deref())?;
             let (status, receiver) = watch::channel(DestinationStatus::idle(&destination, clock.now()));
+            let ours = |bequest: &mut Bequest| bequest.deed.destination == destination.name;
+            let inherited = inherited.extract_if(.., ours).collect();
             let publisher = Publisher {
+                inherited,
+                heir: estate.as_ref().map(Estate::heir),
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
                 keys,
@@ -240,7 +255,7 @@ impl Service {
                 Ok::<_, std::convert::Infallible>(())
             }
         });
-        Ok(Self { stages, desk, drain, stop, notifier, watchdog, health, notices })
+        Ok(Self { stages, desk, drain, stop, estate, notifier, watchdog, health, notices })
     }
 }
 

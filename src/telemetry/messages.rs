@@ -46,6 +46,8 @@ messages! {
     // Publishing.
     ON_AIR = "4b9b2515c3255cbbab5385f8521dbf23", INFO, "on air";
     SESSION_ENDED = "ae72c00344c95da8a1c979629a4562cf", INFO, "the session ended in order";
+    SESSION_INHERITED = "41e77613cd2a470ba799faaf07db85f2", INFO, "carrying on with the session that this process was left";
+    SESSIONS_LEFT = "03ac71297a6c40c19d69d8e8afe5f6d9", INFO, "sessions are left to the next process";
     SESSION_ENDING = "a0b9c07f006159b3a4ff585747c93541", INFO, "ending the session";
     STREAM_ENDING = "cb0c5052670353429a41ae37aeecad4c", INFO, "ending the stream";
     INGEST_FAILED = "ff33c74ce6e45c67bbc663ed12fd8f78", WARN, "the ingest failed";

@@ -2,9 +2,10 @@
 
 use super::units::Place;
 use crate::media::{Cell, Kind, MediaTime, RenditionId};
+use serde::{Deserialize, Serialize};
 
 /// A position, and which pictures a decoder that has followed it can go on with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     position: MediaTime,
     decodable: Option<(RenditionId, Cell)>,

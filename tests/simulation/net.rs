@@ -8,7 +8,7 @@ use crate::ingest::Ingest;
 use nonstop::config::IngestUrl;
 use nonstop::publish::Role;
 use nonstop::publish::limits;
-use nonstop::publish::task::transport::{Dialer, Error, Link};
+use nonstop::publish::task::transport::{Dialer, Error, Given, Link};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -234,6 +234,10 @@ impl Dialer for Phone {
             sleep(Duration::from_millis(100)).await;
         }
     }
+
+    fn take(&self, _: Given) -> io::Result<Line> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 impl Phone {
@@ -278,6 +282,10 @@ impl Link for Line {
 
     fn leave(&mut self) {
         self.with(|connection| connection.left = true);
+    }
+
+    fn give(&mut self) -> Option<Given> {
+        None
     }
 }
 

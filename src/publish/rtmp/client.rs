@@ -9,6 +9,7 @@ use super::{Error, StreamInfo, Target, amf0, command};
 use crate::config::Secret;
 use crate::media::Kind;
 use crate::media::flv::TagKind;
+use serde::{Deserialize, Serialize};
 
 /// After how many bytes the peer wants an acknowledgement, until it says so itself.
 const FIRST_WINDOW: u32 = 2_500_000;
@@ -62,7 +63,45 @@ pub struct Client {
     answers: usize,
 }
 
+/// What a live session is, between two messages in either direction: enough to go on with it
+/// elsewhere, on the same connection. The stream key is not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    stream: u32,
+    received: u64,
+    acknowledged: u64,
+    window: u32,
+    told_window: Option<u32>,
+    inbound: inbound::Between,
+}
+
 impl Client {
+    /// Goes on with a session where another client left it.
+    pub fn resume(target: &Target, standing: Standing) -> Self {
+        let Standing { stream, received, acknowledged, window, told_window, inbound } = standing;
+        Self {
+            phase: Phase::Live,
+            handshake: Handshake::done(),
+            inbound: inbound::Reader::from(inbound),
+            output: Vec::new(),
+            stream,
+            received,
+            acknowledged: acknowledged.min(received),
+            window: window.max(MIN_WINDOW),
+            told_window,
+            ..Self::new(target, 0)
+        }
+    }
+
+    /// What has to be known to go on with the session; `None` unless it is live, nothing waits in
+    /// the output, and the ingest is not in the middle of a message.
+    pub fn standing(&self) -> Option<Standing> {
+        let resting = self.phase == Phase::Live && self.output.is_empty();
+        let inbound = self.inbound.between().filter(|_| resting)?;
+        let Self { stream, received, acknowledged, window, told_window, .. } = *self;
+        Some(Standing { stream, received, acknowledged, window, told_window, inbound })
+    }
+
     /// A session that is about to begin: C0 and C1 are in the output. `nonce` makes C1's noise,
     /// and need not be secret nor even change.
     pub fn new(target: &Target, nonce: u64) -> Self {

@@ -4,6 +4,7 @@
 //! kept. Any division of the input gives the same messages.
 
 use super::Error;
+use serde::{Deserialize, Serialize};
 
 /// Chunk streams that a peer may use. nginx-rtmp, SRS and FFmpeg use two to four.
 const MAX_STREAMS: usize = 16;
@@ -55,7 +56,33 @@ struct Stream {
     body: Vec<u8>,
 }
 
+/// All that a reader knows between two messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Between {
+    chunk_size: u32,
+    /// Of each chunk stream: id, kind, length, and whether its timestamps are extended.
+    streams: Vec<(u32, u8, u32, bool)>,
+}
+
 impl Reader {
+    /// What has to be known to read on elsewhere; `None` in the middle of a message.
+    pub(super) fn between(&self) -> Option<Between> {
+        let resting = self.header_len == 0 && self.chunk.is_none();
+        let streams = self.streams.iter();
+        (resting && self.streams.iter().all(|stream| stream.received == 0)).then(|| Between {
+            chunk_size: self.chunk_size,
+            streams: streams.map(|stream| (stream.id, stream.kind, stream.len, stream.extended)).collect(),
+        })
+    }
+
+    /// Reads on where another reader was.
+    pub(super) fn from(Between { chunk_size, streams }: Between) -> Self {
+        let stream =
+            |(id, kind, len, extended)| Stream { id, kind, len, extended, received: 0, body: Vec::new() };
+        let streams = streams.into_iter().take(MAX_STREAMS).map(stream).collect();
+        Self { chunk_size: chunk_size.max(1), streams, ..Self::new() }
+    }
+
     pub(super) fn new() -> Self {
         Self {
             chunk_size: FIRST_CHUNK_SIZE,

@@ -35,7 +35,7 @@ mod error;
 mod handshake;
 mod inbound;
 
-pub use client::{Client, Phase};
+pub use client::{Client, Phase, Standing};
 pub use error::Error;
 
 use crate::config::{IngestUrl, Secret};

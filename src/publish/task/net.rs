@@ -2,7 +2,7 @@
 //!
 //! Bytes are counted at the socket, below TLS, so that a count means the same with and without it.
 
-use super::transport::{Dialer, Error, Link};
+use super::transport::{Counts, Dialer, Error, Given, Link};
 use super::{tcp_info, trust};
 use crate::config::IngestUrl;
 use crate::publish::limits;
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -92,6 +93,18 @@ impl Dialer for Net {
         }
         Err(last.expect("there was an address, and each that failed is noted"))
     }
+
+    fn take(&self, Given { socket, counts: Counts { written, before } }: Given) -> io::Result<Wire> {
+        let stream = std::net::TcpStream::from(socket);
+        // Every option was set when it was connected, and is the socket's own.
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream)?;
+        let socket = Socket { stream, written, before, leaving: false };
+        // Fails here if it is no TCP connection any more.
+        socket.stream.peer_addr()?;
+        tcp_info::bytes_acked(&socket.stream)?;
+        Ok(Wire::Plain(socket))
+    }
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -156,6 +169,16 @@ impl Link for Wire {
             Self::Plain(socket) => socket.leaving = true,
             Self::Tls(stream) => stream.get_mut().0.leaving = true,
         }
+    }
+
+    fn give(&mut self) -> Option<Given> {
+        let Self::Plain(socket) = self else { return None };
+        let second = socket.stream.as_fd().try_clone_to_owned();
+        let second =
+            second.inspect_err(|error| tracing::debug!(%error, "no second handle on the socket")).ok()?;
+        socket.leaving = true;
+        let counts = Counts { written: socket.written, before: socket.before };
+        Some(Given { socket: second, counts })
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! One that was dropped is forgotten at once: nothing that it had still to say is heard.
 
+use super::bequest::{Bequest, Deed};
 use super::keys::Keys;
-use super::session::{self, Error, Gauge, Grave, Orders, Report, Source};
+use super::session::{self, Error, Gauge, Grave, Orders, Report, Source, Ties};
 use super::transport::Dialer;
 use crate::config::IngestUrl;
 use crate::media::MediaTime;
 use crate::publish::rtmp::Target;
 use crate::publish::status::Role;
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, watch};
@@ -75,9 +77,33 @@ impl<D: Dialer> Sessions<D> {
         let gauge = Arc::new(Gauge::default());
         let target = Target { url: self.urls[role as usize].clone(), key: self.keys.latest() };
         let grave = self.graves[role as usize].clone();
-        let session = session::run(self.source.clone(), target, told, report, gauge.clone(), grave);
+        let ties = Ties { orders: told, reports: report, gauge: gauge.clone(), grave };
+        let session = session::run(self.source.clone(), target, role, ties);
         let task = self.tasks.spawn(session);
         self.running[role as usize] = Some(Running { task, orders, reports, gauge });
+    }
+
+    /// Goes on with a session that another process had: gives from when it has been live, and what
+    /// it has delivered for certain. Fails if its connection is none any more.
+    pub(super) fn inherit(&mut self, bequest: Bequest) -> io::Result<(Role, MediaTime, MediaTime)> {
+        let (given, deed) = bequest.split();
+        let (role, base, sure) = (deed.ingest, deed.base, deed.sure);
+        let link = self.source.dialer.take(given)?;
+        let (orders, told) = watch::channel(Orders { start: Some(deed.position()), end: None });
+        let (report, reports) = mpsc::channel(2);
+        let gauge = Arc::new(Gauge::default());
+        let target = Target { url: self.urls[role as usize].clone(), key: self.keys.latest() };
+        let grave = self.graves[role as usize].clone();
+        let ties = Ties { orders: told, reports: report, gauge: gauge.clone(), grave };
+        let session = session::inherit(self.source.clone(), link, deed, target, ties);
+        let task = self.tasks.spawn(session);
+        self.running[role as usize] = Some(Running { task, orders, reports, gauge });
+        Ok((role, base, sure))
+    }
+
+    /// Whether a session that was left leads where one of ours would.
+    pub(super) fn is_for(&self, deed: &Deed) -> bool {
+        self.urls.get(deed.ingest as usize).is_some_and(|url| url.to_string() == deed.url)
     }
 
     pub(super) fn start(&self, role: Role, from: MediaTime) {

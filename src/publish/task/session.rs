@@ -3,14 +3,16 @@
 //! It wakes up once an interval, and writes once then. Between timeline and socket there is no
 //! queue but the burst that is being written; while that is not out, nothing new is read.
 
+use super::bequest::{Bequest, Deed, Heir};
 use super::pipe::Pipe;
-use super::transport::{self, Dialer, Link};
+use super::transport::{self, Dialer, Given, Link};
 use crate::host::Clock;
 use crate::media::MediaTime;
 use crate::publish::ledger::{self, Ledger};
 use crate::publish::limits;
 use crate::publish::pace::{self, Pace};
 use crate::publish::rtmp::{self, Client, Phase, StreamInfo, Target};
+use crate::publish::status::Role;
 use crate::telemetry::messages;
 use crate::timeline::{Cursor, Reader};
 use std::io;
@@ -147,6 +149,25 @@ pub(super) struct Source<D> {
     pub(super) reader: Reader,
     pub(super) clock: Clock,
     pub(super) dialer: D,
+    pub(super) destination: String,
+    pub(super) heir: Option<Heir>,
+}
+
+/// Where a session's media begins, or goes on.
+struct Course {
+    cursor: Cursor,
+    /// What its RTMP timestamps count from.
+    base: MediaTime,
+    /// All media before this was delivered for certain, here or elsewhere.
+    sure: MediaTime,
+}
+
+/// What ties a session to its destination's task.
+pub(super) struct Ties<L> {
+    pub(super) orders: watch::Receiver<Orders>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) grave: Grave<L>,
 }
 
 /// Opens a session to `target`, carries the stream as `orders` say, and ends it in order. Gives the
@@ -154,31 +175,52 @@ pub(super) struct Source<D> {
 pub(super) async fn run<D: Dialer>(
     source: Source<D>,
     target: Target,
-    orders: watch::Receiver<Orders>,
-    reports: mpsc::Sender<Report>,
-    gauge: Arc<Gauge>,
-    grave: Grave<D::Link>,
+    role: Role,
+    mut ties: Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
     let link = source.dialer.dial(&target.url).await?;
-    drop(grave.lock().unwrap_or_else(PoisonError::into_inner).take());
+    drop(ties.grave.lock().unwrap_or_else(PoisonError::into_inner).take());
     let client = Client::new(&target, source.clock.now().samples());
     let mut pipe = Pipe::new(link, client);
-    let result = live(&mut pipe, source, orders, reports, &gauge).await;
-    gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
-    if let Err(Error::NoAnswer { .. } | Error::Fault(_)) = result {
-        *grave.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe.link);
-    }
+    let result = async {
+        let course = open(&mut pipe, &source, &mut ties).await?;
+        live(&mut pipe, source, course, (&target, role), &mut ties).await
+    };
+    let result = result.await;
+    ties.gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
+    bury(pipe, &result, &ties.grave);
     result
 }
 
-/// The life of a session, once it is connected.
-async fn live<D: Dialer>(
-    pipe: &mut Pipe<D::Link>,
+fn bury<L: Link>(pipe: Pipe<L>, result: &Result<MediaTime, Error>, grave: &Grave<L>) {
+    if let Err(Error::NoAnswer { .. } | Error::Fault(_)) = result {
+        *grave.lock().unwrap_or_else(PoisonError::into_inner) = Some(pipe.link);
+    }
+}
+
+/// Goes on with a session that another process has opened, as [`run`] would.
+pub(super) async fn inherit<D: Dialer>(
     source: Source<D>,
-    mut orders: watch::Receiver<Orders>,
-    reports: mpsc::Sender<Report>,
-    gauge: &Gauge,
+    link: D::Link,
+    deed: Deed,
+    target: Target,
+    mut ties: Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
+    let Deed { ingest, base, sure, cursor, standing, .. } = deed;
+    let mut pipe = Pipe::new(link, Client::resume(&target, standing));
+    let course = Course { cursor, base, sure };
+    let result = live(&mut pipe, source, course, (&target, ingest), &mut ties).await;
+    ties.gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
+    bury(pipe, &result, &ties.grave);
+    result
+}
+
+/// Publishes, waits for the order to start, and begins the stream.
+async fn open<D: Dialer>(
+    pipe: &mut Pipe<D::Link>,
+    source: &Source<D>,
+    Ties { orders, reports, .. }: &mut Ties<D::Link>,
+) -> Result<Course, Error> {
     pipe.open().await?;
     // Fails only if the destination's task is gone, and then this task is about to be.
     let _ = reports.send(Report::Ready).await;
@@ -191,27 +233,50 @@ async fn live<D: Dialer>(
             result = pipe.pump() => result?,
         }
     };
-    let through = carry(pipe, source, from, orders, reports, gauge).await?;
+    let cursor = source.reader.cursor(from);
+    let headers = source.reader.headers();
+    pipe.client.metadata(&source.info);
+    pipe.client.headers(&headers.audio, &headers.video, 0);
+    let base = cursor.position();
+    Ok(Course { cursor, base, sure: base })
+}
+
+/// The life of a session, once its stream has begun.
+async fn live<D: Dialer>(
+    pipe: &mut Pipe<D::Link>,
+    source: Source<D>,
+    course: Course,
+    (target, ingest): (&Target, Role),
+    ties: &mut Ties<D::Link>,
+) -> Result<MediaTime, Error> {
+    let (destination, heir) = (source.destination.clone(), source.heir.clone());
+    let Course { cursor, base, sure } = carry(pipe, source, course, ties).await?;
+    let through = cursor.position();
+    if let Some(room) =
+        heir.as_ref().filter(|heir| heir.wanted.is_cancelled()).and_then(|heir| heir.to.try_reserve().ok())
+        && let Some(standing) = pipe.client.standing()
+        && let Some(Given { socket, counts }) = pipe.link.give()
+    {
+        let url = target.url.to_string();
+        let deed = Deed { destination, ingest, url, base, sure, cursor, counts, standing };
+        room.send(Bequest { socket, deed });
+        return Ok(through);
+    }
     let late = |_| Error::NoAnswer { what: limits::name(Phase::Finishing), limit: limits::GOODBYE };
     timeout(limits::GOODBYE, pipe.finish()).await.map_err(late).flatten()?;
     Ok(through)
 }
 
-/// Sends from the keyframe at or before `from` until the order to end; gives how far that was.
+/// Sends on until the order to end; gives how far that was.
 async fn carry<D: Dialer>(
     pipe: &mut Pipe<D::Link>,
-    Source { info, unread, skip, mut reader, clock, dialer: _ }: Source<D>,
-    from: MediaTime,
-    mut orders: watch::Receiver<Orders>,
-    reports: mpsc::Sender<Report>,
-    gauge: &Gauge,
-) -> Result<MediaTime, Error> {
-    let mut cursor = reader.cursor(from);
-    let base = cursor.position();
-    let headers = reader.headers();
-    pipe.client.metadata(&info);
-    pipe.client.headers(&headers.audio, &headers.video, 0);
-    let mut ledger = Ledger::new(base, pipe.link.written(), unread, clock.now());
+    Source { unread, skip, mut reader, clock, .. }: Source<D>,
+    Course { mut cursor, base, sure }: Course,
+    Ties { orders, reports, gauge, .. }: &mut Ties<D::Link>,
+) -> Result<Course, Error> {
+    let mut ledger = Ledger::new(sure, pipe.link.written(), unread, clock.now());
+    // What was sent before, here or in another process, counts once it is acknowledged.
+    ledger.mark(cursor.position());
     let mut pace = Pace::default();
     let (mut alarm, mut told) = (clock.alarm(), Instant::now());
     let (mut moving, mut readable, mut unmarked) = (false, true, false);
@@ -232,7 +297,7 @@ async fn carry<D: Dialer>(
             }
         }
         gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
-        if ledger.through() > base {
+        if ledger.through() > sure {
             gauge.through.store(ledger.through().samples(), Ordering::Relaxed);
             gauge.sure.store(ledger.sure().samples(), Ordering::Relaxed);
             if !std::mem::replace(&mut moving, true) {
@@ -244,7 +309,7 @@ async fn carry<D: Dialer>(
         let end = orders.borrow_and_update().end;
         if pipe.idle() {
             if end.is_some_and(|end| end <= cursor.position()) {
-                return Ok(cursor.position());
+                return Ok(Course { cursor, base, sure: ledger.sure() });
             }
             let due = pace.burst(cursor.position(), now);
             let due = end.map_or(due, |end| due.min(end));

@@ -4,9 +4,11 @@
 //! simulation.
 
 use crate::config::IngestUrl;
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::pki_types::InvalidDnsNameError;
 
@@ -18,6 +20,27 @@ pub trait Dialer: Clone + Send + Sync + 'static {
     /// A link to the ingest, TLS done if its address asks for it. Ends within the limits of
     /// [`limits`].
     fn dial(&self, url: &IngestUrl) -> impl Future<Output = Result<Self::Link, Error>> + Send;
+
+    /// A link that another process had dialled and [given away](Link::give).
+    fn take(&self, given: Given) -> io::Result<Self::Link>;
+}
+
+/// A connection that has left its process, or is about to.
+#[derive(Debug)]
+pub struct Given {
+    /// The connection itself.
+    pub socket: OwnedFd,
+    /// Its counts.
+    pub counts: Counts,
+}
+
+/// What is counted of a connection, beside what the kernel counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Bytes handed to the kernel.
+    pub written: u64,
+    /// What the kernel had counted as acknowledged before any of them.
+    pub before: u64,
 }
 
 /// A connection to an ingest.
@@ -34,6 +57,11 @@ pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
     /// From here on a drop ends the connection in order, and what was written is still delivered.
     fn leave(&mut self);
+
+    /// A second handle on the connection, for another process to go on with. After that, dropping
+    /// this one changes nothing for the peer. `None` if what the link knows cannot leave this
+    /// process: the keys of TLS.
+    fn give(&mut self) -> Option<Given>;
 }
 
 /// Why an ingest could not be reached.
