@@ -136,9 +136,6 @@ impl From<service::Error> for Failure {
         match error {
             Error::Key(error) => error.into(),
             Error::Socket(error) => error.into(),
-            Error::Bucket => {
-                Self::new(Exit::Config, error).hint("give a folder, like source = \"/srv/music\"")
-            }
             Error::Render(_) => Self::new(Exit::Unavailable, error)
                 .hint("`nonstop check` says what is missing; FFmpeg comes with `apt install ffmpeg`"),
             Error::Trust(_) => Self::new(Exit::Config, error)

@@ -43,12 +43,9 @@ pub fn video_body(number: u64, frame: u64, key: bool, extra: usize) -> Vec<u8> {
     body
 }
 
-/// Writes the two files into `dir` and opens them.
-pub fn rendition(dir: &Path, grid: Grid, recipe: Recipe) -> io::Result<Rendition> {
-    let Recipe { number, cells, pictures, gop, key_bytes } = recipe;
-    let audio = (0..cells * grid.audio_frames()).map(|i| audio_body(number, i));
-    let video = (0..pictures).map(|i| video_body(number, i, i % gop == 0, key_bytes));
-    let meta = Meta {
+/// Its description.
+pub fn meta(number: u64, cells: u64) -> Meta {
+    Meta {
         format: FORMAT,
         id: RenditionId::of(&digest(number)),
         profile: ProfileId::of(&digest(0)),
@@ -60,7 +57,15 @@ pub fn rendition(dir: &Path, grid: Grid, recipe: Recipe) -> io::Result<Rendition
         source_hash: ContentHash::of(&digest(number)),
         picture_hash: ContentHash::of(&digest(0)),
         ffmpeg: String::new(),
-    };
+    }
+}
+
+/// Writes the two files into `dir` and opens them.
+pub fn rendition(dir: &Path, grid: Grid, recipe: Recipe) -> io::Result<Rendition> {
+    let Recipe { number, cells, pictures, gop, key_bytes } = recipe;
+    let audio = (0..cells * grid.audio_frames()).map(|i| audio_body(number, i));
+    let video = (0..pictures).map(|i| video_body(number, i, i % gop == 0, key_bytes));
+    let meta = meta(number, cells);
     let audio =
         stream(&dir.join(format!("{number}.audio.flv")), TagKind::Audio, &[0xaf, 0, 0x11, 0x90], audio)?;
     let header = [0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f];

@@ -5,6 +5,7 @@
 //! verified and will not change.
 
 pub mod command;
+pub mod exchange;
 pub mod lines;
 pub mod loudness;
 pub mod notes;

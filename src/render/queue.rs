@@ -5,10 +5,13 @@
 //! later, a few times, and what cannot be reached until it can; what the machine is to blame for (no FFmpeg, no disk space) holds up
 //! everything and nobody's count. The sound of a track is rendered once: under another picture it
 //! is taken over from the rendition that has it.
+//!
+//! What lies in the bucket is ready without being rendered: neither its original nor the picture is
+//! needed for it.
 
+use super::exchange::There;
 use super::profile::{Profile, backdrop_hash};
 use super::quarantine::Quarantine;
-use super::{Quarantined, Shelved, State};
 use crate::library::{Library, Picture, Track};
 use crate::media::{ContentHash, RenditionId};
 use std::collections::{HashMap, HashSet};
@@ -84,6 +87,8 @@ pub enum Outcome {
     Held(String),
     /// The picture's loop has gone.
     Unpictured(String),
+    /// Another node has made it meanwhile.
+    Elsewhere,
 }
 
 /// What to do now.
@@ -112,6 +117,8 @@ pub struct Queue {
     /// The rendition wanted of each track of the library.
     wanted: Vec<RenditionId>,
     known: HashMap<RenditionId, Known>,
+    /// What lies in the bucket.
+    there: Arc<There>,
     /// By track, some rendition of it under this profile.
     heard: HashMap<ContentHash, RenditionId>,
     /// Its loop lies ready.
@@ -134,6 +141,7 @@ impl Queue {
             picture: backdrop_hash(),
             wanted: Vec::new(),
             known: HashMap::new(),
+            there: Arc::default(),
             heard: HashMap::new(),
             pictured: false,
             running: HashSet::new(),
@@ -158,6 +166,16 @@ impl Queue {
         self.wishes = wishes;
     }
 
+    /// More is known of the bucket.
+    pub fn set_there(&mut self, there: Arc<There>) {
+        self.there = there;
+    }
+
+    /// A rendition lies here now that was not rendered here.
+    pub fn take_in(&mut self, known: Known) {
+        self.add(known);
+    }
+
     /// Which FFmpeg renders from now on: what another one could not render is tried again. Whether
     /// the quarantine has changed.
     pub fn set_ffmpeg(&mut self, version: &str) -> bool {
@@ -175,12 +193,6 @@ impl Queue {
     /// The content of the picture that renditions are made with now.
     pub fn picture(&self) -> &ContentHash {
         &self.picture
-    }
-
-    /// The renditions that the library wants; those of its tracks that lie there under another
-    /// picture included.
-    pub fn wanted(&self) -> impl Iterator<Item = &RenditionId> {
-        self.wanted.iter().chain(self.library.tracks.iter().filter_map(|track| self.heard.get(&track.hash)))
     }
 
     /// Whether this rendition lies on the shelf.
@@ -206,7 +218,8 @@ impl Queue {
         if self.library.tracks.is_empty() || !self.library.complete && self.library.background.is_none() {
             return Next::Wait(None);
         }
-        if !self.pictured {
+        let open = self.open_track(now);
+        if !self.pictured && open.is_ok() {
             let picture = self.background().cloned();
             if picture.as_ref().is_some_and(|picture| picture.path.is_none()) {
                 return Next::Wait(None);
@@ -218,7 +231,7 @@ impl Queue {
                 None => Next::Wait(None),
             };
         }
-        match self.open_track(now) {
+        match open {
             Ok(i) => {
                 let track = Arc::clone(&self.library.tracks[i]);
                 self.running.insert(track.hash.clone());
@@ -239,9 +252,8 @@ impl Queue {
         let mut soonest: Option<Instant> = None;
         let mut can = |i: usize| {
             let Track { hash, path, .. } = &*self.library.tracks[i];
-            let done = self.known.contains_key(&self.wanted[i]) || self.reason(hash).is_some();
             // What is not here yet comes with another library.
-            if done || path.is_none() || self.running.contains(hash) {
+            if self.is_done(i) || path.is_none() || self.running.contains(hash) {
                 return false;
             }
             match self.retries.get(hash).map(|retry| retry.not_before).filter(|at| *at > now) {
@@ -252,12 +264,7 @@ impl Queue {
                 None => true,
             }
         };
-        let place: HashMap<&ContentHash, usize> = match self.wishes.is_empty() {
-            true => HashMap::new(),
-            false => self.library.tracks.iter().enumerate().map(|(i, track)| (&track.hash, i)).collect(),
-        };
-        let wished = self.wishes.iter().filter_map(|hash| place.get(hash).copied());
-        wished.chain(0..self.library.tracks.len()).find(|i| can(*i)).ok_or(soonest)
+        self.in_order().find(|i| can(*i)).ok_or(soonest)
     }
 
     /// A job has ended. Whether the quarantine has changed.
@@ -296,6 +303,7 @@ impl Queue {
                 self.add(known);
                 None
             }
+            Outcome::Elsewhere => None,
         };
         self.held = None;
         let Some(reason) = refused else { return false };
@@ -303,32 +311,6 @@ impl Queue {
         self.quarantine.insert(hash.clone(), self.profile.id().clone(), &self.ffmpeg, reason);
         self.settle();
         true
-    }
-
-    /// What the shelf shows of the library's tracks, in the library's order.
-    pub fn tracks(&self) -> Vec<Shelved> {
-        let shelved = |(track, wanted): (&Arc<Track>, &RenditionId)| {
-            // With another picture it can be played as well, until it has its own.
-            let known = self.known.get(wanted).or_else(|| self.known.get(self.heard.get(&track.hash)?));
-            let state = match known {
-                Some(known) => State::Ready { id: known.id.clone(), cells: known.cells, here: true },
-                None if self.reason(&track.hash).is_some() => State::Quarantined,
-                None => State::Pending,
-            };
-            let (source, hash) = (track.source.clone(), track.hash.clone());
-            Shelved { source, hash, credits: track.credits.clone(), state }
-        };
-        self.library.tracks.iter().zip(&self.wanted).map(shelved).collect()
-    }
-
-    /// What cannot be played or shown, and why.
-    pub fn quarantined(&self) -> Vec<Quarantined> {
-        let tracks = self.library.tracks.iter().map(|track| (&track.source, &track.hash));
-        let pictures = self.library.background.iter().map(|picture| (&picture.source, &picture.hash));
-        let entry = |(source, hash): (&String, &ContentHash)| {
-            Some(Quarantined { source: source.clone(), reason: self.reason(hash)?.to_owned() })
-        };
-        pictures.chain(tracks).filter_map(entry).collect()
     }
 
     /// Why nothing is rendered although there is something to render.
@@ -343,10 +325,7 @@ impl Queue {
 
     /// The library is complete, and everything in it is ready or quarantined.
     pub fn complete(&self) -> bool {
-        let settled = |(track, wanted): (&Arc<Track>, &RenditionId)| {
-            self.known.contains_key(wanted) || self.reason(&track.hash).is_some()
-        };
-        self.library.complete && self.library.tracks.iter().zip(&self.wanted).all(settled)
+        self.library.complete && (0..self.wanted.len()).all(|i| self.is_done(i))
     }
 
     fn add(&mut self, known: Known) {
@@ -379,5 +358,6 @@ impl Queue {
     }
 }
 
+mod shown;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,23 @@
 //! Carries out what [`super::queue`] decides: FFmpeg jobs, one at a time on air, and the shelf.
 
 mod disk;
+mod exchange;
 mod fault;
 mod ffmpeg;
+mod first;
 mod pictures;
 mod renditions;
 mod settings;
+mod share;
 mod told;
 mod workshop;
 
+pub use exchange::Exchange;
 pub use ffmpeg::Patience;
+pub use first::first_shelf;
 pub use renditions::Renditions;
 pub use settings::{Error, Settings};
+pub use share::Share;
 
 use super::command::{self, Fit, Tool};
 use super::profile::{BACKDROP, Profile, backdrop_hash};
@@ -24,6 +30,7 @@ use crate::media::{ContentHash, Rendition, RenditionId};
 use crate::telemetry::messages;
 use disk::{Places, Reference, Work};
 use fault::Failure;
+use share::{Change, Look, News};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
@@ -40,51 +47,6 @@ const REPORT: Duration = Duration::from_secs(2);
 /// Opens a rendition: reads its two files once, to index them. Blocks.
 pub fn open(renditions_dir: &Path, id: &RenditionId) -> Result<Rendition, Error> {
     disk::open(renditions_dir, id)
-}
-
-/// The shelf to start with: the standby rendition, from the cache (in milliseconds, and without an
-/// FFmpeg) or rendered now (in a second or two). An error here means that this machine cannot play.
-pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
-    let (profile, places) = (Profile::new(&settings.video, &settings.audio), Places::below(&settings.cache));
-    let renditions = places.renditions.clone();
-    blocking(move || fs::create_dir_all(renditions))
-        .await
-        .map_err(|source| Error::Cache { path: places.renditions.clone(), source })?;
-    let id = profile.standby();
-    let whole = |rendition: &Rendition| {
-        rendition.meta.profile == *profile.id()
-            && rendition.audio.frames() == rendition.meta.cells * profile.grid().audio_frames()
-    };
-    let there = {
-        let (renditions, id) = (places.renditions.clone(), id.clone());
-        blocking(move || disk::open(&renditions, &id)).await
-    };
-    let standby = match there.ok().filter(whole) {
-        Some(standby) => standby,
-        None => {
-            let program = settings.ffmpeg.clone();
-            let tool = tool(&program, settings.patience).await.map_err(Error::Standby)?;
-            let renditions = places.renditions.clone();
-            let work = blocking(move || Work::new(&renditions))
-                .await
-                .map_err(|source| Error::Cache { path: places.renditions.clone(), source })?;
-            let (profile, places, patience) = (profile.clone(), places.clone(), settings.patience);
-            let shop = Workshop { program, tool, patience, profile, places, work, reference: None };
-            shop.standby().await.map_err(|failure| Error::Standby(failure.into_reason()))?;
-            let renditions = places_of(settings).renditions;
-            blocking(move || disk::open(&renditions, &id)).await?
-        }
-    };
-    Ok(Arc::new(Shelf {
-        profile: profile.id().clone(),
-        standby: Arc::new(standby),
-        tracks: Vec::new(),
-        rendering: None,
-        quarantined: Vec::new(),
-        paused: None,
-        listed: false,
-        complete: false,
-    }))
 }
 
 /// Renders until cancelled. `shelf` holds what [`first_shelf`] gave.
@@ -141,12 +103,16 @@ impl Stage {
         mut library: watch::Receiver<Arc<Library>>,
         mut wishes: watch::Receiver<Arc<[ContentHash]>>,
     ) -> std::convert::Infallible {
+        let mut share = self.settings.share.take();
+        if let Some(share) = &mut share {
+            self.queue.set_there(Arc::clone(&share.there.borrow_and_update()));
+        }
         let mut broken = self.settings.broken.clone();
         let mut reported: Arc<HashSet<RenditionId>> = Arc::default();
         let (mut library_open, mut wishes_open, mut broken_open) = (true, true, true);
         self.queue.set_library(Arc::clone(&library.borrow_and_update()));
         self.queue.set_wishes(Arc::clone(&wishes.borrow_and_update()));
-        self.publish();
+        self.publish(share.as_ref());
         if !self.queue.quarantined().is_empty() {
             // What another FFmpeg could not read is tried again; if there is none now, all stays.
             if let Ok(tool) = tool(&self.settings.ffmpeg, self.settings.patience).await
@@ -156,8 +122,8 @@ impl Stage {
             }
         }
         loop {
-            let wake = self.start_jobs().await;
-            self.publish();
+            let wake = self.start_jobs(share.as_ref()).await;
+            self.publish(share.as_ref());
             let report = (!self.running.is_empty()).then(|| Instant::now() + REPORT);
             let wake = [wake, report].into_iter().flatten().min();
             tokio::select! {
@@ -174,14 +140,25 @@ impl Stage {
                     let before = std::mem::replace(&mut reported, Arc::clone(&broken.borrow_and_update()));
                     self.remove(reported.difference(&before)).await;
                 }
-                Some(ended) = self.jobs.join_next() => self.ended(ended).await,
+                Some(ended) = self.jobs.join_next() => {
+                    // What a job has found in the bucket is known before the next one is chosen.
+                    if let Some(share) = &mut share {
+                        self.queue.set_there(Arc::clone(&share.there.borrow_and_update()));
+                    }
+                    self.ended(ended).await;
+                }
+                Some(news) = share::news(&mut share) => match news {
+                    News::There(there) => self.queue.set_there(there),
+                    News::Change(Change::Here(known)) => self.queue.take_in(known),
+                    News::Change(Change::Gone(id)) => self.queue.forget(&id),
+                },
                 () = until(wake) => {}
             }
         }
     }
 
     /// Starts what there is to start. Returns when to look again.
-    async fn start_jobs(&mut self) -> Option<Instant> {
+    async fn start_jobs(&mut self, share: Option<&Share>) -> Option<Instant> {
         while self.running.len() < self.settings.parallel.get() {
             let job = match self.queue.next(Instant::now()) {
                 Next::Wait(until) => return until,
@@ -195,7 +172,7 @@ impl Stage {
                 continue;
             }
             match self.ready_to_work().await {
-                Ok(shop) => self.start(job, shop),
+                Ok(shop) => self.start(job, shop, share.map(|share| Arc::clone(&share.look))),
                 Err(reason) => {
                     if self.queue.paused() != Some(&reason) {
                         tracing::error!(
@@ -240,7 +217,7 @@ impl Stage {
 
     /// The workshop, once there are an FFmpeg and room on the disk.
     async fn ready_to_work(&mut self) -> Result<Arc<Workshop>, String> {
-        let mut keep: HashSet<RenditionId> = self.queue.wanted().cloned().collect();
+        let mut keep: HashSet<RenditionId> = self.queue.kept().cloned().collect();
         keep.extend(self.settings.in_use.borrow().iter().cloned());
         keep.insert(self.profile.standby());
         let need = self.settings.keep_free;
@@ -249,7 +226,7 @@ impl Stage {
         let look = move || {
             // The cache may be cleared under a stage that runs.
             fs::create_dir_all(&places.renditions)?;
-            disk::make_room(&places, need, &keep, &shown)
+            disk::make_room(&places, need, &keep, Some(&shown))
         };
         let (gone, free) =
             blocking(look).await.map_err(|e| format!("the cache's disk cannot be looked at: {e}"))?;
@@ -280,10 +257,15 @@ impl Stage {
         Ok(Arc::clone(self.shop.insert(shop)))
     }
 
-    fn start(&mut self, job: Job, shop: Arc<Workshop>) {
+    fn start(&mut self, job: Job, shop: Arc<Workshop>, look: Option<Arc<Look>>) {
         let (hash, gauge) = (job.hash(), Arc::new(Gauge::default()));
         self.running.insert(hash.clone(), (job.source().to_owned(), Arc::clone(&gauge)));
         self.jobs.spawn(async move {
+            if let (Some(look), Job::Track { id, .. }) = (look, &job)
+                && look(id.clone()).await
+            {
+                return (hash, Outcome::Elsewhere);
+            }
             let outcome = match work(&job, &shop, &gauge).await {
                 Ok(outcome) => outcome,
                 // The built-in picture is not at fault; something is with this machine's FFmpeg.
@@ -327,7 +309,10 @@ impl Stage {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&self, share: Option<&Share>) {
+        if let Some(share) = share {
+            share.show(&self.queue, self.profile.standby(), &self.settings.wants);
+        }
         // In an order that does not change from one report to the next.
         let first = self.running.values().min_by(|a, b| a.0.cmp(&b.0));
         let rendering = first.map(|(source, gauge)| Rendering { source: source.clone(), done: gauge.get() });

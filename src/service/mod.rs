@@ -23,31 +23,31 @@ mod hooks;
 mod keys;
 mod life;
 mod notice;
+mod place;
 mod stages;
 
 use crate::aws::Aws;
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::control::{self, Socket};
 use crate::host::folders::Folders;
 use crate::host::interruption::Outlook;
 use crate::host::systemd::Notifier;
 use crate::host::{Clock, key};
-use crate::library::{self, Library};
+use crate::library::Library;
 use crate::media::{Grid, RenditionId};
 use crate::publish::StreamInfo;
 use crate::publish::task::bequest::Bequest;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
-use crate::render::task::Renditions;
 use crate::render::{self, profile::Profile};
 use crate::schedule::{self, Rules};
-use crate::store::Folder;
 use crate::telemetry::health::Health;
 use crate::timeline::Reader;
 use desk::Desk;
 use heirs::Estate;
 pub use life::Ended;
 use notice::Notices;
+use place::Place;
 use stages::Stages;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -106,9 +106,6 @@ pub enum Error {
     /// The control socket.
     #[error(transparent)]
     Socket(#[from] control::socket::Error),
-    /// The media source is a bucket.
-    #[error("[media] source is a bucket, and this version reads music from a folder")]
-    Bucket,
     /// The renderer has nothing to begin with.
     #[error(transparent)]
     Render(#[from] render::task::Error),
@@ -149,16 +146,16 @@ impl Service {
         let (mut stages, mut health) = (Stages::default(), Health::default());
         let (notices, follow) = Notices::new(outlook);
         stages.feed("notice", follow.run(stop.clone()));
-        let Source::Folder(root) = config.media.source.clone() else { return Err(Error::Bucket) };
-
         let aws = Aws::new();
+        let place = Place::of(&config.media.source, &aws);
+
         let (keys, round) = keys::first(&config.destinations, credentials, &aws)?;
 
         let socket = Socket::bind(&folders.runtime)?;
 
         let (library_tx, library_rx) = watch::channel(Arc::new(Library::default()));
-        let settings = library::task::Settings::new(root, config.media.background.clone(), &folders.cache);
-        stages.feed("library", library::task::run(settings, library_tx, stop.clone()));
+        let (wants, wanted) = watch::channel([].into());
+        place.keep_library(&config, &folders, wanted, library_tx, &mut stages, stop.clone());
 
         let (wishes, wished) = watch::channel([].into());
         let (in_use, used) = watch::channel(Arc::default());
@@ -171,15 +168,24 @@ impl Service {
             broken,
         );
         settings.ffmpeg = ffmpeg.unwrap_or(settings.ffmpeg);
+        settings.wants = wants;
+        let exchange = place.exchange(&mut settings);
         // Rendering the card takes a second or two where it was never rendered before.
         notifier.extend(STANDBY);
+        if let Some(exchange) = &exchange {
+            Box::pin(exchange.bring_card()).await;
+        }
         let shelf = render::task::first_shelf(&settings).await?;
+        if let Some(exchange) = &exchange {
+            exchange.set_standby(&shelf.standby);
+            stages.feed("exchange", exchange.clone().run(stop.clone()));
+        }
         let (shelf_tx, shelf_rx) = watch::channel(shelf);
         let render = render::task::run(settings, library_rx.clone(), wished, shelf_tx, stop.clone());
         stages.feed("render", render);
 
         let profile = Profile::new(&config.video, &config.audio);
-        let renditions = Renditions::new(folders.cache.join("renditions"));
+        let renditions = place::renditions(&folders, exchange.as_ref());
         let settings = schedule::task::Settings {
             node: node.clone(),
             grid: profile.grid(),
@@ -191,9 +197,9 @@ impl Service {
             },
         };
         let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
-        let store = Folder::new(&folders.state);
         let (schedule, programme) =
-            schedule::task::start(settings, store, clock.clone(), shelf_rx.clone(), outputs).await;
+            schedule::task::start(settings, place.store(&folders), clock.clone(), shelf_rx.clone(), outputs)
+                .await;
         let (commands, requests) = mpsc::channel(COMMANDS);
         let pulse = health.watch("schedule", started);
         stages.carry("schedule", schedule.run(requests, move || pulse.beat(), stop.clone()));

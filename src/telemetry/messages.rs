@@ -78,6 +78,9 @@ messages! {
     SET_ASIDE_UNSAVED = "1cf94ae897fc5d13b763332c7e6ee1eb", WARN, "cannot keep the list of files that are set aside; they will be tried again";
     UNFINISHED_LEFT = "9a20d8decb35556aa8176b944c089c8f", WARN, "cannot remove unfinished work";
     ROOM_MADE = "01c8a338d31e520b88ace210fb178c0a", INFO, "removed a rendition that nobody wants, to make room";
+    RENDITION_UNSHARED = "179247c2a8344febb1b174f06ac702a7", WARN, "a rendition cannot be given to the bucket; it will be tried again";
+    BUCKET_UNSEEN = "8e1071ff0a8a4008964b44482af76145", WARN, "the renditions in the bucket cannot be looked at";
+    RENDITION_UNFIT = "6f0ed7f4410a477ca7934a7a1d9ce9b4", WARN, "a rendition in the bucket is of no use here";
     // The library.
     LIBRARY_COMPLETE = "6d896559b68357f39d821c0305a1c109", INFO, "the library is complete";
     PASSED_OVER = "a25a9e4f2024553790d1e7147809bd17", WARN, "passed over in the library";

@@ -27,6 +27,10 @@ pub struct Channel {
     pub rate: &'static str,
     pub order: &'static str,
     pub namespace: Option<String>,
+    /// The media source, if it is not the folder with the music.
+    pub source: Option<String>,
+    /// FFmpeg's program, if it is not the usual one.
+    pub ffmpeg: Option<PathBuf>,
     /// Variables of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
     pub destinations: String,
@@ -49,6 +53,8 @@ impl Channel {
             rate: "capped",
             order: "shuffle",
             namespace: None,
+            source: None,
+            ffmpeg: None,
             environment: Vec::new(),
             destinations: String::new(),
         }
@@ -100,7 +106,7 @@ impl Channel {
             "channel = \"rig\"\n\n[media]\nsource = \"{}\"\nbackground = \"{}\"\n\n[rotation]\norder = \"{}\"\n\n\
              [video]\nsize = \"{}x{}\"\nfps = {}\nkeyframe = \"{}\"\nbitrate = \"{}\"\nrate = \"{}\"\n\n\
              [audio]\nbitrate = \"128k\"\nloudness = -14\n{}",
-            self.music.display(),
+            self.source.clone().unwrap_or_else(|| self.music.display().to_string()),
             self.background,
             self.order,
             self.size.0,
@@ -145,6 +151,9 @@ impl Channel {
         }
         args.extend(["run".into(), "--config".into(), config]);
         args.extend(self.folders());
+        if let Some(ffmpeg) = &self.ffmpeg {
+            args.extend(["--ffmpeg".into(), ffmpeg.clone()]);
+        }
         let mut environment = vec![("RUST_BACKTRACE", OsStr::new("1")), ("NO_COLOR", OsStr::new("1"))];
         environment.extend(self.environment.iter().map(|(name, value)| (*name, OsStr::new(value))));
         let process =

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{Audio, Bitrate, FrameRate, FrameSize, Keyframe, Loudness, Rate, Video};
 use crate::library::Motion;
 use crate::media::Credits;
+use crate::render::{Quarantined, State};
 use proptest::prelude::*;
 
 fn profile() -> Profile {
@@ -257,4 +258,59 @@ fn what_cannot_be_reached_is_tried_until_it_can_and_never_set_aside() {
     }
     let job = start_track(&mut queue, now);
     assert!(!queue.on(&job.hash(), Outcome::Failed("killed".into()), now), "the first that counts");
+}
+
+/// What lies in the bucket: renditions of these tracks with the built-in picture, described or not.
+fn there(described: &[u8], unread: &[u8]) -> Arc<There> {
+    let id = |n: &u8| profile().rendition(&hash(*n), &backdrop_hash());
+    let mut there = There::default();
+    there.on_listing(described.iter().chain(unread).map(id).collect());
+    for n in described {
+        let mut meta = crate::media::synthetic::meta(1, 9);
+        (meta.id, meta.source_hash, meta.credits.title) = (id(n), hash(*n), format!("Tagged {n}"));
+        let (audio, video, headers) = (hash(1), hash(2), hash(3));
+        let sealed = crate::render::exchange::Sealed { meta, audio, video, headers };
+        there.on_description(&id(n), Ok(&sealed));
+    }
+    Arc::new(there)
+}
+
+#[test]
+fn what_lies_in_the_bucket_is_ready_without_its_original_and_without_a_picture() {
+    let (mut queue, now) = (queue(), Instant::now());
+    let mut library = Library::clone(&library(&[1, 2, 3], None));
+    for track in &mut library.tracks {
+        Arc::make_mut(track).path = None;
+    }
+    queue.set_library(Arc::new(library.clone()));
+    assert_eq!(*queue.wants(), [hash(1), hash(2), hash(3)]);
+    queue.set_there(there(&[1], &[2]));
+    let shelved = queue.tracks();
+    assert!(matches!(shelved[0].state, State::Ready { cells: 9, here: false, .. }), "{shelved:?}");
+    assert_eq!(shelved[0].credits.title, "Tagged 1", "the node that had the original has read its tags");
+    assert_eq!((&shelved[1].state, &shelved[2].state), (&State::Pending, &State::Pending));
+    assert_eq!(*queue.wants(), [hash(3)], "what lies there is not rendered, though not yet described");
+    assert_eq!(queue.next(now), Next::Wait(None), "not even the picture is needed");
+    queue.set_there(there(&[1, 2, 3], &[]));
+    assert!(queue.complete() && queue.wants().is_empty());
+    let State::Ready { id, .. } = queue.tracks()[0].state.clone() else { panic!() };
+    queue.take_in(Known { id: id.clone(), cells: 9, track: hash(1) });
+    assert!(matches!(queue.tracks()[0].state, State::Ready { here: true, .. }));
+    assert_eq!(queue.kept().count(), 0, "all of it can be fetched again");
+    queue.forget(&id);
+    assert!(matches!(queue.tracks()[0].state, State::Ready { here: false, .. }));
+}
+
+#[test]
+fn what_another_node_has_rendered_meanwhile_is_not_rendered_here() {
+    let (mut queue, now) = (queue(), Instant::now());
+    queue.set_library(library(&[1, 2], None));
+    queue.set_there(there(&[], &[]));
+    let job = start_track(&mut queue, now);
+    assert_eq!(job.hash(), hash(1));
+    queue.set_wishes([hash(2)].into());
+    assert_eq!(*queue.wants(), [hash(1), hash(2)], "what is being read stays first");
+    queue.set_there(there(&[1], &[]));
+    assert!(!queue.on(&job.hash(), Outcome::Elsewhere, now));
+    assert_eq!(start_track(&mut queue, now).hash(), hash(2));
 }

@@ -123,6 +123,13 @@ pub fn open(renditions: &Path, id: &RenditionId) -> Result<Rendition, Error> {
     Ok(Rendition { meta, audio, video })
 }
 
+/// Notes that a rendition is needed now; [`make_room`] goes by it. That it cannot be noted costs
+/// fetching it again.
+pub fn touch(renditions: &Path, id: &RenditionId) {
+    let now = SystemTime::now();
+    let _ = File::open(renditions.join(id.as_str())).and_then(|folder| folder.set_modified(now));
+}
+
 /// Indexes one of a rendition's files.
 pub fn index(kind: TagKind, path: &Path) -> Result<Stream, Error> {
     let open = || File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source });
@@ -278,13 +285,13 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes room until `need` bytes are free: loops of pictures but `shown`'s, and renditions that
-/// nobody wants, the oldest first. Returns those removed, and the bytes that are free then.
+/// Makes room until `need` bytes are free: loops of pictures but the one `shown`, if that is known,
+/// and renditions that need not be kept, those first that were needed longest ago. Returns those removed, and the bytes that are free then.
 pub fn make_room(
     places: &Places,
     need: u64,
     keep: &HashSet<RenditionId>,
-    shown: &Path,
+    shown: Option<&Path>,
 ) -> io::Result<(Vec<RenditionId>, u64)> {
     let renditions = &places.renditions;
     let mut free = kernel::free_space(renditions)?;
@@ -292,9 +299,11 @@ pub fn make_room(
     if free >= need {
         return Ok((gone, free));
     }
-    for entry in fs::read_dir(&places.loops).into_iter().flatten().flatten() {
-        if entry.path() != shown {
-            fs::remove_file(entry.path())?;
+    if let Some(shown) = shown {
+        for entry in fs::read_dir(&places.loops).into_iter().flatten().flatten() {
+            if entry.path() != shown {
+                fs::remove_file(entry.path())?;
+            }
         }
     }
     let mut useless: Vec<_> = ids(renditions).filter(|id| !keep.contains(id)).collect();

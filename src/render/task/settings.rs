@@ -1,8 +1,8 @@
 //! What the stage is given, and why it cannot work.
 
-use super::Patience;
+use super::{Patience, Share};
 use crate::config::{Audio, Video};
-use crate::media::RenditionId;
+use crate::media::{ContentHash, RenditionId};
 use std::collections::HashSet;
 use std::io;
 use std::num::NonZeroUsize;
@@ -34,6 +34,10 @@ pub struct Settings {
     /// Renditions that could not be opened although the shelf calls them ready: each that comes
     /// into the set is removed and rendered anew. One that breaks again must have left it between.
     pub broken: watch::Receiver<Arc<HashSet<RenditionId>>>,
+    /// The exchange with the bucket, if there is one.
+    pub share: Option<Share>,
+    /// Tells the library which originals are to be rendered, the most urgent first.
+    pub wants: watch::Sender<Arc<[ContentHash]>>,
 }
 
 impl Settings {
@@ -56,6 +60,8 @@ impl Settings {
             keep_free: 512 << 20,
             in_use,
             broken,
+            share: None,
+            wants: watch::Sender::new([].into()),
         }
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn tell(source: &str, outcome: &Outcome) {
             let (rendition, cells) = (&known.id, known.cells);
             tracing::info!(message_id = messages::RENDERED, source, %rendition, cells, "rendered a track");
         }
+        Outcome::Elsewhere => tracing::debug!(source, "another node has rendered it"),
         Outcome::Refused(reason) => {
             tracing::warn!(message_id = messages::SET_ASIDE, source, reason, "a file is set aside");
         }

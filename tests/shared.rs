@@ -1,0 +1,155 @@
+//! Two nodes and one bucket: the whole daemon against moto's server and a real RTMP server, with what
+//! is recorded held against the schedule in the bucket.
+
+mod rig;
+
+use nonstop::aws::Bucket;
+use nonstop::store::{Objects, Store};
+use rig::corpus::{self, FEW};
+use rig::daemon::Channel;
+use rig::moto::Moto;
+use rig::nginx::Nginx;
+use rig::programme::Programme;
+use rig::wire::Wire;
+use rig::{Scratch, recording, wait};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const SOON: Duration = Duration::from_secs(30);
+/// The first track has to be fetched and rendered.
+const RENDERED: Duration = Duration::from_secs(120);
+/// From the start of a process on an empty machine to its first media byte.
+const EMPTY: Duration = Duration::from_secs(5);
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(work)
+}
+
+/// A bucket with music in it, of its own server.
+struct Cloud {
+    moto: Moto,
+    name: &'static str,
+    scratch: Scratch,
+}
+
+impl Cloud {
+    fn with_music(name: &'static str) -> Self {
+        let scratch = Scratch::new(name);
+        let moto = Moto::start(scratch.path());
+        moto.make_bucket(name);
+        let cloud = Self { moto, name, scratch };
+        let music = cloud.scratch.folder("music");
+        for item in &FEW[..3] {
+            let path = item.put(&music);
+            let file = path.file_name().and_then(|name| name.to_str()).expect("the corpus has plain names");
+            cloud.put(file, &path);
+        }
+        cloud.put("background.jpg", &corpus::background());
+        cloud
+    }
+
+    fn put(&self, key: &str, file: &Path) {
+        let content = std::fs::read(file).expect("the corpus can be read");
+        self.moto.put_object(self.name, &format!("lofi/{key}"), &content);
+    }
+
+    fn bucket(&self) -> Bucket {
+        self.moto.aws().bucket(self.name, "lofi")
+    }
+
+    /// A node's channel, whose machine has nothing yet.
+    fn node(&self, name: &str, to: &str) -> Channel {
+        let mut channel = Channel::new(name);
+        channel.source = Some(format!("s3://{}/lofi", self.name));
+        channel.environment = self.moto.environment().into();
+        channel.to("here", to, None, "");
+        channel
+    }
+
+    /// The programme by the schedule in the bucket, with the renditions of a node's cache.
+    fn programme(&self, node: &Channel) -> Programme {
+        let state = self.scratch.folder("state");
+        block_on(async {
+            let bucket = self.bucket();
+            for object in bucket.objects("schedule/").await.expect("moto lists") {
+                let path = state.join(&object.key);
+                std::fs::create_dir_all(path.parent().expect("a page has a folder")).expect("a folder");
+                let (bytes, _) = bucket.get(&object.key).await.expect("moto answers").expect("it was listed");
+                std::fs::write(path, bytes).expect("a page can be written");
+            }
+        });
+        Programme::load(&state, &node.cache(), u64::from(node.fps))
+    }
+
+    /// Descriptions in the bucket.
+    fn renditions(&self) -> usize {
+        let objects = block_on(self.bucket().objects("renditions/")).expect("moto lists");
+        objects.iter().filter(|object| object.key.ends_with("/rendition.json")).count()
+    }
+}
+
+#[test]
+fn an_empty_node_without_ffmpeg_is_on_air_within_five_seconds_with_what_the_first_one_plays() {
+    let cloud = Cloud::with_music("empty-node");
+    let nginx = Nginx::start();
+    let first = cloud.node("first", &nginx.url());
+    let mut daemon = first.run();
+    daemon.wait_for_music(RENDERED);
+    daemon.wait_for_ingest(0, 0, "live", SOON);
+    wait::until("three tracks and the card are in the bucket", RENDERED, || {
+        (cloud.renditions() == 4).then_some(())
+    });
+
+    let other = Nginx::start();
+    let wire = Wire::to(other.socket());
+    let mut second = cloud.node("second", &wire.url());
+    second.ffmpeg = Some("/bin/false".into());
+    let started = Instant::now();
+    let mut replacement = second.run();
+    let took = wire.first_media_after(started, SOON) - started;
+    println!("an empty node sent its first media byte after {} ms", took.as_millis());
+    assert!(took <= EMPTY, "its first media byte came after {took:?}");
+    replacement.wait_for_music(SOON);
+    other.wait_for_more(SOON);
+    wait::let_pass(Duration::from_secs(8));
+
+    let playing =
+        |status: serde_json::Value| (status["now"]["source"].clone(), status["now"]["starts"].clone());
+    let both = |_: &serde_json::Value| {
+        let (one, two) = (playing(daemon.status()?), playing(replacement.status()?));
+        (one == two && one.0.is_string()).then_some(())
+    };
+    wait::until("both play the same", SOON, || both(&serde_json::Value::Null));
+    assert_eq!(replacement.stop(), 0);
+    assert_eq!(daemon.stop(), 0);
+    for server in [&nginx, &other] {
+        let proof = recording::prove(&server.recordings(), &mut cloud.programme(&first));
+        assert!(proof.unbroken() > 6.0, "{}", proof.describe());
+    }
+}
+
+#[test]
+fn a_bucket_that_goes_away_and_comes_back_changes_nothing_on_air() {
+    let cloud = Cloud::with_music("goes-away");
+    let nginx = Nginx::start();
+    let node = cloud.node("alone", &nginx.url());
+    let mut daemon = node.run();
+    daemon.wait_for_music(RENDERED);
+    daemon.wait_for_ingest(0, 0, "live", SOON);
+    wait::until("all is in the bucket", RENDERED, || (cloud.renditions() == 4).then_some(()));
+    nginx.set_aside();
+    // It takes requests and answers none.
+    cloud.moto.process.signal("STOP");
+    wait::until("the node is alone", SOON, || {
+        daemon.process.log().contains("this node goes on alone").then_some(())
+    });
+    wait::let_pass(Duration::from_secs(10));
+    daemon.wait_for_music(Duration::from_secs(1));
+    cloud.moto.process.signal("CONT");
+    wait::until("the node is back", SOON, || daemon.process.log().contains("store is back").then_some(()));
+    wait::let_pass(Duration::from_secs(5));
+    assert_eq!(daemon.stop(), 0);
+    let proof = recording::prove(&nginx.recordings(), &mut cloud.programme(&node));
+    assert!(proof.unbroken() > 15.0 && proof.missing() == 0.0, "{}", proof.describe());
+}
