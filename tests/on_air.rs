@@ -11,6 +11,8 @@ mod failover;
 mod library;
 #[path = "on_air/music.rs"]
 mod music;
+#[path = "on_air/reload.rs"]
+mod reload;
 #[path = "on_air/restart.rs"]
 mod restart;
 #[path = "on_air/secret.rs"]

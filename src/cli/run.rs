@@ -49,6 +49,7 @@ pub(super) async fn run(
         tokio::spawn(interruption::task::run(Imds::new(&url), sure, outlook_tx, CancellationToken::new()));
     }
     let setup = Setup {
+        file: places.config.clone(),
         config,
         folders,
         ffmpeg,

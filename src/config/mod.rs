@@ -142,7 +142,7 @@ pub struct Audio {
 }
 
 /// A platform account to publish to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Unique in the file: letters, digits, `-` and `_`, at most 64.
     pub name: String,

@@ -46,6 +46,15 @@ impl Notifier {
         self.send(&[NotifyState::Ready]);
     }
 
+    /// The configuration is being read again. [`Notifier::ready`] says that this is over, also when
+    /// nothing came of it.
+    pub fn reloading(&self) {
+        // Without the time systemd would wait for a service of another kind.
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            self.send(&[NotifyState::Reloading, now]);
+        }
+    }
+
     /// The service is on its way out. Said once, however often it is called.
     pub fn stopping(&self) {
         let mut said = self.said.lock().expect("nothing panics while it holds this lock");
@@ -184,6 +193,19 @@ mod tests {
                 "STOPPING=1\n",
             ]
         );
+    }
+
+    #[test]
+    fn a_reload_is_told_with_its_time_in_one_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let (manager, notifier) = manager(&SocketAddr::from_pathname(&path).unwrap(), path.into());
+        notifier.reloading();
+        notifier.ready();
+        let heard = heard(&manager);
+        let time = heard[0].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("both, in this order");
+        assert!(time.trim_end().parse::<u64>().is_ok_and(|usec| usec > 0), "{time}");
+        assert_eq!(heard[1..], ["READY=1\n"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What an operator may ask of the schedule, and what is answered.
 
 use super::page::Entry;
+use crate::config::Order;
 use crate::media::Credits;
 use tokio::sync::oneshot;
 
@@ -19,6 +20,8 @@ pub enum Command {
         /// What was queued.
         reply: oneshot::Sender<Result<Queued, Refusal>>,
     },
+    /// Choose in this order from now on. What is scheduled stays.
+    Reorder(Order),
     /// What plays when.
     Plan {
         /// How many entries and forecasts at the most.

@@ -2,7 +2,7 @@
 //! leave; then, in the second case, idle until the machine goes or the notice has come to nothing.
 
 use super::heirs::Estate;
-use super::{Error, Service};
+use super::{Error, Reload, Service};
 use crate::host::Drain;
 use crate::host::drain::CLOSING;
 use crate::host::signals::{Event, Signals};
@@ -87,13 +87,14 @@ impl Service {
 
     /// Attends to everything, until it is known what comes next.
     async fn attend(&mut self, signals: &mut Signals) -> Result<Told, Error> {
-        let Self { stages, desk, notifier, health, notices, .. } = self;
+        let Self { stages, desk, reload, notifier, health, notices, .. } = self;
+        let refused = reload.refused();
         let left = desk.drained.is_cancelled();
         let line = async {
             let mut ticks = tokio::time::interval(LINE);
             loop {
                 ticks.tick().await;
-                notifier.status(&desk.line());
+                notifier.status(&format!("{}{}", *refused.borrow(), desk.line()));
             }
         };
         let watchdog = async {
@@ -112,7 +113,7 @@ impl Service {
             Told::Leave(notices.leave(&mut relieved).await)
         };
         tokio::select! {
-            told = until_told(signals) => Ok(Told::End(told)),
+            told = until_told(signals, reload) => Ok(Told::End(told)),
             told = notice => Ok(told),
             ended = stages.first_loss() => Err(Error::Ended(ended)),
             () = line => unreachable!("it never ends"),
@@ -140,16 +141,11 @@ impl Service {
     }
 }
 
-async fn until_told(signals: &mut Signals) -> &'static str {
+async fn until_told(signals: &mut Signals, reload: &mut Reload) -> &'static str {
     loop {
         match signals.next().await {
             Event::Drain(why) | Event::Force(why) => return why,
-            Event::Reload => {
-                tracing::info!(
-                    message_id = messages::RELOAD_LATER,
-                    "the configuration is read at the next start; music is watched all the time"
-                )
-            }
+            Event::Reload => reload.again().await,
         }
     }
 }

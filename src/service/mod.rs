@@ -24,6 +24,7 @@ mod keys;
 mod life;
 mod notice;
 mod place;
+mod reload;
 mod stages;
 
 use crate::aws::Aws;
@@ -48,6 +49,7 @@ use heirs::Estate;
 pub use life::Ended;
 use notice::Notices;
 use place::Place;
+use reload::Reload;
 use stages::Stages;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -77,6 +79,8 @@ const COMMANDS: usize = 8;
 /// What a service is made from.
 #[derive(Clone)]
 pub struct Setup {
+    /// The file that the configuration came from, for when it is read again.
+    pub file: PathBuf,
     /// The channel.
     pub config: Config,
     /// Where it keeps what it keeps.
@@ -124,6 +128,7 @@ pub enum Error {
 pub struct Service {
     stages: Stages,
     desk: Desk,
+    reload: Reload,
     drain: CancellationToken,
     stop: CancellationToken,
     estate: Option<Estate>,
@@ -139,7 +144,8 @@ impl Service {
     ///
     /// `held` are connections that the service manager kept from the process before, by name.
     pub async fn load(setup: Setup, held: Vec<(String, OwnedFd)>) -> Result<Self, Error> {
-        let Setup { config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook } = setup;
+        let Setup { file, config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook } =
+            setup;
         let started = Instant::now();
         let clock = Clock::system();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -240,6 +246,7 @@ impl Service {
                 hooks::run(aws.clone(), node.clone(), destinations.clone(), drained.clone(), stop.clone());
             stages.feed("hooks", hooks);
         }
+        let reload = Reload::new(file, config.clone(), commands.clone(), notifier.clone());
         let desk = Desk {
             channel: config.channel,
             node,
@@ -261,7 +268,7 @@ impl Service {
                 Ok::<_, std::convert::Infallible>(())
             }
         });
-        Ok(Self { stages, desk, drain, stop, estate, notifier, watchdog, health, notices })
+        Ok(Self { stages, desk, reload, drain, stop, estate, notifier, watchdog, health, notices })
     }
 }
 

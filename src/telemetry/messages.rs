@@ -39,7 +39,9 @@ messages! {
     DRAINED = "dc11aade16fa5b7cbe56c313cde84ddc", INFO, "drained";
     DRAIN_FORCED = "047310f0e4b15c458a57a82f793202f5", WARN, "ended before every session was closed in order";
     ENDED_EARLY = "81742718f6c0519294b10d550f9ee4c3", INFO, "ended before it was on air";
-    RELOAD_LATER = "0aee29aeafeb5e3d902526fe1b19acea", INFO, "the configuration is read at the next start; music is watched all the time";
+    RELOADED = "31933e56d0fb470b97920b5e3cd7de57", INFO, "the configuration was read again";
+    RELOADED_IN_PART = "7422f9602b7548148f7142b732b1ffba", WARN, "the configuration was read again; some of what changed holds after a restart";
+    RELOAD_REFUSED = "f5c20cf35cd441e79ca6d5f250dc1823", ERROR, "the new configuration is refused; the one before it stays in force";
     STAGE_FAILED = "d8f72156ec8357759463b9530378b366", ERROR, "a stage has failed; what is ready stays on air";
     STAGE_PANICKED = "b5fd34f8aab35e4eb74936cd0e40e084", ERROR, "a stage has panicked";
     STUCK = "5216cedbc0cb5b95ad6d3cbb9f30c93c", ERROR, "stuck; the service manager is not told that we live";

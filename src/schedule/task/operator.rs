@@ -18,6 +18,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
         match command {
             Command::Skip { reply } => drop(reply.send(self.skip().await)),
             Command::Queue { track, reply } => drop(reply.send(self.queue(&track).await)),
+            Command::Reorder(order) => self.settings.rules.order = order,
             Command::Plan { count, reply } => drop(reply.send(self.plan(count))),
         }
     }
