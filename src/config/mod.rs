@@ -10,6 +10,7 @@ mod problem;
 pub mod reference;
 pub mod secret;
 mod source;
+pub mod tell;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -21,6 +22,7 @@ pub use problem::{Error, Invalid, Problem};
 pub use reference::reference;
 pub use secret::Secret;
 pub use source::Source;
+pub use tell::{Address, CloudWatch, Metrics, Webhook, WebhookKind};
 pub use units::{Bitrate, ByteSize, FrameRate, FrameSize, Keyframe, Loudness};
 
 use std::fs::File;
@@ -76,6 +78,12 @@ pub struct Config {
     pub audio: Audio,
     /// `[[destination]]`, at least one, names unique.
     pub destinations: Vec<Destination>,
+    /// `[metrics]`
+    pub metrics: Metrics,
+    /// `[cloudwatch]`
+    pub cloudwatch: CloudWatch,
+    /// `[[webhook]]`, names unique.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// Where music and picture come from.

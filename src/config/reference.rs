@@ -107,6 +107,35 @@ pub fn reference() -> &'static [Key] {
             file: "file", "its first line", Rule("none"),
                 "A file that only nonstop may read.";
         }
+        "metrics" {
+            listen: "address", "`127.0.0.1:port` or `[::1]:port`", Rule("off"),
+                "Where Prometheus finds `/metrics`. On this machine only; each channel needs a port of its own.";
+        }
+        "cloudwatch" {
+            namespace: "name", "letters, digits and `.-_/#:`, at most 255, not `AWS/…`", Rule("off"),
+                "Where CloudWatch keeps the metrics, one request a minute, with the channel as dimension.";
+            logs: "log group", "letters, digits and `.-_/#`, at most 512; it has to exist", Rule("off"),
+                "Where CloudWatch Logs keeps a copy of the log. The journal has it in any case.";
+        }
+        "webhook" {
+            name: "name", "letters, digits, `-` and `_`, at most 64, unique",
+                Rule("`webhook`, `webhook-2`, …"),
+                "What the webhook is called in the log.";
+            url: "address or table", "`https://…` or `http://…`; or one of `secret`, `credential`, `file`", Required,
+                "Where alerts are posted to. Whoever knows it can post too, so it is never shown.";
+            kind: "word", "`\"json\"`, `\"slack\"`, `\"discord\"`", Toml("\"json\""),
+                "Which form alerts have.";
+        }
+        "webhook.url" {
+            secret: "name or ARN", "at most 2048 characters", Rule("none"),
+                "A secret in AWS Secrets Manager.";
+            field: "text", "with `secret` only", Rule("the whole secret"),
+                "The field of the secret, if the secret is a JSON object.";
+            credential: "name", "letters, digits, `-`, `_` and `.`, at most 255", Rule("none"),
+                "A systemd credential (`LoadCredential=`), by its name.";
+            file: "file", "its first line", Rule("none"),
+                "A file that only nonstop may read.";
+        }
     };
     KEYS
 }
@@ -126,7 +155,8 @@ impl Key {
 
     /// Whether its value must never be shown: a stream key is easily put there by mistake.
     pub(super) fn is_delicate(&self) -> bool {
-        self.section == "destination.key" || matches!(self.name, "primary" | "backup" | "key")
+        matches!(self.section, "destination.key" | "webhook.url")
+            || matches!(self.name, "primary" | "backup" | "key" | "url")
     }
 }
 
@@ -140,6 +170,8 @@ pub fn markdown() -> String {
                 "" => "Before any section".to_owned(),
                 "destination" => "`[[destination]]`, once for each platform".to_owned(),
                 "destination.key" => "`key` of a destination".to_owned(),
+                "webhook" => "`[[webhook]]`, once for each".to_owned(),
+                "webhook.url" => "`url` of a webhook, if it is not the address itself".to_owned(),
                 other => format!("`[{other}]`"),
             };
             let gap = if section.is_some() { "\n" } else { "" };

@@ -46,6 +46,20 @@ key = { credential = "twitch" }
 [[destination]]
 primary = "rtmp://127.0.0.1/app"
 key = { credential = "local" }
+[metrics]
+listen = "[::1]:9464"
+[cloudwatch]
+namespace = "radio/nonstop"
+logs = "/nonstop/lofi"
+[[webhook]]
+url = "https://hooks.example.com/services/T0/B0/x"
+kind = "slack"
+[[webhook]]
+name = "pager"
+url = { file = "pager" }
+[[webhook]]
+url = { secret = "nonstop/lofi", field = "discord" }
+kind = "discord"
 "#;
 
 #[test]
@@ -66,6 +80,8 @@ fn a_source_and_a_destination_are_enough() {
     assert_eq!((destination.name.as_str(), destination.redundancy), ("youtube", Redundancy::Failover));
     assert_eq!((&destination.backup, &destination.ca_file), (&None, &None));
     assert_eq!(destination.key, KeySource::File("stream-key".into()));
+    assert!(config.metrics.listen.is_none() && config.cloudwatch.namespace.is_none());
+    assert!(config.cloudwatch.logs.is_none() && config.webhooks.is_empty());
 }
 
 #[test]
@@ -91,6 +107,16 @@ fn every_key_is_read() {
     let field = Some("youtube_stream_key".to_owned());
     assert_eq!(first.key, KeySource::Secret { secret: "nonstop/lofi".into(), field });
     assert_eq!(config.destinations[1].key, KeySource::Credential("twitch".into()));
+    assert_eq!(config.metrics.listen, Some("[::1]:9464".parse().unwrap()));
+    assert_eq!(config.cloudwatch.namespace.as_deref(), Some("radio/nonstop"));
+    assert_eq!(config.cloudwatch.logs.as_deref(), Some("/nonstop/lofi"));
+    let names: Vec<_> = config.webhooks.iter().map(|webhook| (webhook.name.as_str(), webhook.kind)).collect();
+    let kinds = [WebhookKind::Slack, WebhookKind::Json, WebhookKind::Discord];
+    assert_eq!(names, ["webhook", "pager", "webhook-2"].into_iter().zip(kinds).collect::<Vec<_>>());
+    let url = Secret::new("https://hooks.example.com/services/T0/B0/x");
+    assert_eq!(config.webhooks[0].address, Address::Url(url));
+    assert_eq!(config.webhooks[1].address, Address::Kept(KeySource::File("pager".into())));
+    assert!(!format!("{config:?}").contains("services"), "a webhook's address is not shown");
 }
 
 #[test]
@@ -184,6 +210,24 @@ const BAD: &[(&str, &str, &str)] = &[
         "one name twice",
         "[[destination]]\n",
         "[[destination]]\nname = \"a\"\nprimary = \"rtmp://h/a\"\nkey = { file = \"k\" }\n[[destination]]\nname = \"a\"\n",
+    ),
+    ("metrics for everyone", "[media]", "[metrics]\nlisten = \"0.0.0.0:9464\"\n[media]"),
+    ("metrics without a port", "[media]", "[metrics]\nlisten = \"localhost\"\n[media]"),
+    ("somebody else's namespace", "[media]", "[cloudwatch]\nnamespace = \"AWS/EC2\"\n[media]"),
+    ("a log group with a blank", "[media]", "[cloudwatch]\nlogs = \"my logs\"\n[media]"),
+    ("a webhook without an address", "[media]", "[[webhook]]\nkind = \"slack\"\n[media]"),
+    ("a webhook of no kind", "[media]", "[[webhook]]\nurl = \"https://h/a1b2\"\nkind = \"irc\"\n[media]"),
+    (
+        "a webhook's address without a scheme",
+        "[media]",
+        "[[webhook]]\nurl = \"hooks.example.com/a1b2\"\n[media]",
+    ),
+    ("a webhook's address nowhere", "[media]", "[[webhook]]\nurl = { }\n[media]"),
+    ("a webhook as a section", "[media]", "[webhook]\nurl = \"https://h/a1b2\"\n[media]"),
+    (
+        "one webhook twice",
+        "[media]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://h\"\n[[webhook]]\nname = \"a\"\nurl = \"http://h\"\n[media]",
     ),
     (
         "many at once",
@@ -297,7 +341,8 @@ fn the_packaged_configuration_shows_every_key_with_its_default_and_is_valid_as_i
             None => section = line.trim_matches(['[', ']']),
         }
     }
-    for key in reference().iter().filter(|key| key.section != "destination.key") {
+    let kept = |key: &reference::Key| ["destination.key", "webhook.url"].contains(&key.section);
+    for key in reference().iter().filter(|key| !kept(key)) {
         let found = shown.iter().find(|(section, name, _)| (*section, *name) == (key.section, key.name));
         let (_, _, value) =
             found.unwrap_or_else(|| panic!("{} is not in packaging/nonstop.toml", key.path()));
@@ -305,7 +350,7 @@ fn the_packaged_configuration_shows_every_key_with_its_default_and_is_valid_as_i
             assert_eq!(*value, default, "{}", key.path());
         }
     }
-    for key in reference().iter().filter(|key| key.section == "destination.key") {
+    for key in reference().iter().filter(|key| kept(key)) {
         assert!(text.contains(&format!(" {} = ", key.name)), "{}", key.path());
     }
 
@@ -318,6 +363,8 @@ fn the_packaged_configuration_shows_every_key_with_its_default_and_is_valid_as_i
     let rules = |mut config: Config| {
         config.media.background = None;
         config.destinations[0].ca_file = None;
+        (config.metrics.listen, config.cloudwatch) = (None, CloudWatch::default());
+        config.webhooks.clear();
         format!("{config:?}")
     };
     assert_eq!(rules(all), rules(packaged), "the lines behind # are what holds without them");

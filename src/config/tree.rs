@@ -108,11 +108,18 @@ impl<'t> Reader<'t> {
     /// The sections `[[destination]]`, their keys checked.
     pub(super) fn destinations<'d>(&mut self, root: &'d DeTable<'t>) -> Vec<Table<'d, 't>> {
         let top = Table { section: "", line: None, entries: Some(root) };
-        let Some((_, value)) = root.get_key_value("destination") else {
+        if !top.has("destination") {
             let hint = "write at least\n\n[[destination]]\nprimary = \"rtmps://a.rtmps.youtube.com/live2\"\nkey = { file = \"/etc/nonstop/stream-key\" }";
             self.wrong(&top, "destination", "there is no [[destination]] to publish to".to_owned(), hint);
             return Vec::new();
-        };
+        }
+        self.sections(root, "destination")
+    }
+
+    /// The sections `[[name]]`, their keys checked; none if there are none.
+    pub(super) fn sections<'d>(&mut self, root: &'d DeTable<'t>, name: &'static str) -> Vec<Table<'d, 't>> {
+        let top = Table { section: "", line: None, entries: Some(root) };
+        let Some(value) = root.get(name) else { return Vec::new() };
         let tables = value.get_ref().as_array().filter(|array| !array.is_empty()).and_then(|array| {
             array
                 .iter()
@@ -120,20 +127,29 @@ impl<'t> Reader<'t> {
                 .collect::<Option<Vec<_>>>()
         });
         let Some(tables) = tables else {
-            let sentence = "`destination` is a list, and every item of it a section".to_owned();
-            self.wrong(
-                &top,
-                "destination",
-                sentence,
-                "write [[destination]], with two brackets on either side",
-            );
+            let sentence = format!("`{name}` is a list, and every item of it a section");
+            let hint = format!("write [[{name}]], with two brackets on either side");
+            self.wrong(&top, name, sentence, hint);
             return Vec::new();
         };
         let table = |this: &mut Self, (span, entries): (Range<usize>, &'d DeTable<'t>)| {
             let line = Some(this.line(&span));
-            this.known(Table { section: "destination", line, entries: Some(entries) })
+            this.known(Table { section: name, line, entries: Some(entries) })
         };
         tables.into_iter().map(|item| table(self, item)).collect()
+    }
+
+    /// The table that a key of `table` holds, its keys checked; none if it holds something else.
+    pub(super) fn inner<'d>(
+        &mut self,
+        table: &Table<'d, 't>,
+        name: &str,
+        section: &'static str,
+    ) -> Option<Table<'d, 't>> {
+        let (key, value) = table.entries?.get_key_value(name)?;
+        let entries = value.get_ref().as_table()?;
+        let line = Some(self.line(&key.span()));
+        Some(self.known(Table { section, line, entries: Some(entries) }))
     }
 
     /// The `key` of a destination, its keys checked.
@@ -248,7 +264,16 @@ fn names(section: &str) -> Vec<&'static str> {
     let keys = reference().iter().filter(|key| key.section == section).map(|key| key.name);
     let mut names: Vec<_> = keys.collect();
     if section.is_empty() {
-        names.extend(["media", "rotation", "video", "audio", "destination"]);
+        names.extend([
+            "media",
+            "rotation",
+            "video",
+            "audio",
+            "destination",
+            "metrics",
+            "cloudwatch",
+            "webhook",
+        ]);
     }
     names
 }
@@ -268,7 +293,9 @@ fn meant(section: &str, name: &str, known: &[&str]) -> String {
         (_, Some(key)) if key.section == "destination.key" => {
             format!("`{name}` goes into the braces: key = {{ {name} = \"…\" }}")
         }
-        (_, Some(Key { section: "destination", .. })) => format!("`{name}` goes into [[destination]]"),
+        (_, Some(Key { section: list @ ("destination" | "webhook"), .. })) => {
+            format!("`{name}` goes into [[{list}]]")
+        }
         (_, Some(key)) => format!("`{name}` goes into [{}]", key.section),
         (Some(nearest), None) if likeness(nearest) >= LIKE => format!("did you mean `{nearest}`?"),
         _ => format!("known here are {}", known.join(", ")),

@@ -2,6 +2,7 @@
 
 use super::ingest::{IngestUrl, is_key_shaped};
 use super::problem::Problem;
+use super::tell;
 use super::tree::{Reader, Table, word};
 use super::units::{Bitrate, ByteSize, FrameRate, Keyframe, Unfit};
 use super::{
@@ -51,6 +52,8 @@ fn config<'t>(reader: &mut Reader<'t>, tree: &toml::de::DeTable<'t>, file: Optio
 
     let tables = reader.destinations(tree);
     let destinations = destinations(reader, &tables, folder);
+    let (metrics, cloudwatch) = (tell::metrics(reader, tree), tell::cloudwatch(reader, tree));
+    let webhooks = tell::webhooks(reader, tree, folder);
     let Name(channel) = channel?;
     Some(Config {
         channel,
@@ -59,6 +62,9 @@ fn config<'t>(reader: &mut Reader<'t>, tree: &toml::de::DeTable<'t>, file: Optio
         video: video?,
         audio: Audio { bitrate: bitrate?, loudness: loudness? },
         destinations: destinations?,
+        metrics,
+        cloudwatch,
+        webhooks: webhooks?,
     })
 }
 
@@ -173,25 +179,43 @@ fn name_of(host: &str) -> String {
 
 fn key<'t>(reader: &mut Reader<'t>, destination: &Table<'_, 't>, folder: &Path) -> Option<KeySource> {
     let table = reader.key_table(destination)?;
+    place(reader, destination, &table, "key", folder)
+}
+
+/// Where the secret is that the key `name` of `owner` speaks of, in a `table` of its own.
+pub(super) fn place<'t>(
+    reader: &mut Reader<'t>,
+    owner: &Table<'_, 't>,
+    table: &Table<'_, 't>,
+    name: &str,
+    folder: &Path,
+) -> Option<KeySource> {
     let places = ["secret", "credential", "file"];
     if places.iter().filter(|place| table.has(place)).count() != 1 {
-        let sentence = "`destination.key` needs exactly one of `secret`, `credential` and `file`".to_owned();
-        reader.wrong(destination, "key", sentence, "write key = { file = \"/etc/nonstop/stream-key\" }");
+        let sentence =
+            format!("`{}` needs exactly one of `secret`, `credential` and `file`", owner.path(name));
+        let example = if name == "key" { "stream-key" } else { "webhook" };
+        reader.wrong(
+            owner,
+            name,
+            sentence,
+            format!("write {name} = {{ file = \"/etc/nonstop/{example}\" }}"),
+        );
         return None;
     }
-    let field = reader.value(&table, "field").map(|Label(field)| field);
+    let field = reader.value(table, "field").map(|Label(field)| field);
     if table.has("field") && !table.has("secret") {
-        let sentence = "`destination.key.field` is of use with `secret` only".to_owned();
-        reader.wrong(&table, "field", sentence, "leave it out");
+        let sentence = format!("`{}.field` is of use with `secret` only", owner.path(name));
+        reader.wrong(table, "field", sentence, "leave it out");
     }
-    let secret = reader.value(&table, "secret").map(|Label(secret)| KeySource::Secret { secret, field });
-    let credential = reader.value(&table, "credential").map(|Credential(name)| KeySource::Credential(name));
-    let file = reader.value(&table, "file").map(|FilePath(path)| KeySource::File(folder.join(path)));
+    let secret = reader.value(table, "secret").map(|Label(secret)| KeySource::Secret { secret, field });
+    let credential = reader.value(table, "credential").map(|Credential(name)| KeySource::Credential(name));
+    let file = reader.value(table, "file").map(|FilePath(path)| KeySource::File(folder.join(path)));
     secret.or(credential).or(file)
 }
 
 /// A channel's or a destination's name.
-struct Name(String);
+pub(super) struct Name(pub(super) String);
 /// A path below the source, parts separated by `/`.
 struct Below(String);
 /// A file's path.
