@@ -123,4 +123,12 @@ messages! {
     CLIENT_REFUSED = "d023c6273cbb58d5b0701110a8a02a16", WARN, "a client of the control socket could not be accepted";
     LOG_LEFT_OUT = "09ed87d74a4c548d84d9acfec0f0512b", WARN, "log lines were left out, because there were too many of a kind";
     LOG_LOST = "754ddbab44ea5c9caf081352bf2b6941", WARN, "log lines were lost, because the journal did not take them";
+    // Metrics and alerts.
+    METRICS_UNSERVED = "3d0e4a9ce1c85886b269f594ac362790", WARN, "metrics are not served: the address cannot be taken";
+    CLOUDWATCH_AWAY = "ea1adadb775452638c6ac5c48c7c1783", WARN, "CloudWatch did not take the metrics";
+    CLOUDWATCH_BACK = "d897b649e6e15d8485ccb8a8be29da50", INFO, "CloudWatch takes the metrics again";
+    LOGS_AWAY = "4afe048d9f6d53b39661a210e5c710e2", WARN, "CloudWatch Logs did not take the log";
+    LOGS_BACK = "3e2a02ebe397529db5a3a803c708d808", INFO, "CloudWatch Logs takes the log again";
+    WEBHOOK_UNHEARD = "a710c21e5914500ea3ade55d1203227e", WARN, "a webhook did not take an alert, and it is given up";
+    WEBHOOK_KEY = "f4d9f3e348e150fba5f42d8a7a5169ce", ERROR, "a webhook's address cannot be read, and it gets no alerts";
 }

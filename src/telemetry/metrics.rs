@@ -1,6 +1,8 @@
 //! Every metric: its name, unit and meaning, in one table. Whoever exports metrics, in whatever
 //! form, takes names and help from here, and the documentation is made from it.
 
+use std::fmt::Write;
+
 /// How a metric moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -21,106 +23,74 @@ pub struct Metric {
     pub unit: &'static str,
     /// What tells several of it apart. Never the machine: alarms outlive it.
     pub labels: &'static [&'static str],
+    /// Its name in CloudWatch, if it goes there. Ten are free, so these are those that an alarm or
+    /// a bill is made from.
+    pub cloud: Option<&'static str>,
     /// One sentence.
     pub meaning: &'static str,
 }
 
-const fn metric(
-    name: &'static str,
-    shape: Shape,
-    unit: &'static str,
-    labels: &'static [&'static str],
-    meaning: &'static str,
-) -> Metric {
-    Metric { name, shape, unit, labels, meaning }
+macro_rules! metrics {
+    ($($id:ident = $name:literal, $shape:ident, $unit:literal, $labels:expr, $cloud:expr, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $id: Metric = Metric {
+            name: $name, shape: Shape::$shape, unit: $unit, labels: $labels, cloud: $cloud, meaning: $meaning,
+        };)*
+
+        /// All of them, in the order of the data's way.
+        pub const METRICS: &[Metric] = &[$($id),*];
+    };
 }
 
 const INGEST: &[&str] = &["destination", "ingest"];
 const DESTINATION: &[&str] = &["destination"];
 
-/// All of them, in the order of the data's way.
-pub const METRICS: [Metric; 17] = {
-    use Shape::{Counter, Gauge};
-    [
-        metric("nonstop_up_seconds", Gauge, "seconds", &[], "How long the daemon has run."),
-        metric(
-            "nonstop_on_air",
-            Gauge,
-            "ratio",
-            &[],
-            "Share of the destinations that get the stream: alarm below 1.",
-        ),
-        metric(
-            "nonstop_standby",
-            Gauge,
-            "ratio",
-            &[],
-            "1 while the standby card is on air for want of music.",
-        ),
-        metric("nonstop_library_tracks", Gauge, "tracks", &[], "Readable tracks in the media source."),
-        metric("nonstop_library_ready_tracks", Gauge, "tracks", &[], "Tracks that have been rendered."),
-        metric("nonstop_library_quarantined_tracks", Gauge, "tracks", &[], "Files that cannot be played."),
-        metric("nonstop_render_seconds_total", Counter, "seconds", &[], "Time that FFmpeg has run."),
-        metric("nonstop_render_failures_total", Counter, "failures", &[], "Renders that failed."),
-        metric(
-            "nonstop_render_paused",
-            Gauge,
-            "ratio",
-            &[],
-            "1 while rendering is paused, by a full disk for example.",
-        ),
-        metric(
-            "nonstop_schedule_ahead_seconds",
-            Gauge,
-            "seconds",
-            &[],
-            "How far ahead of now the schedule is known.",
-        ),
-        metric(
-            "nonstop_sent_bytes_total",
-            Counter,
-            "bytes",
-            INGEST,
-            "Bytes sent, which is what egress is billed by.",
-        ),
-        metric(
-            "nonstop_acked_lag_seconds",
-            Gauge,
-            "seconds",
-            INGEST,
-            "How far the peer's acknowledgements are behind the programme.",
-        ),
-        metric("nonstop_ingest_live", Gauge, "ratio", INGEST, "1 while the ingest gets the stream."),
-        metric(
-            "nonstop_ingest_failures_total",
-            Counter,
-            "failures",
-            INGEST,
-            "Sessions and attempts that failed.",
-        ),
-        metric(
-            "nonstop_failovers_total",
-            Counter,
-            "failovers",
-            DESTINATION,
-            "Moves of the stream to the other ingest.",
-        ),
-        metric(
-            "nonstop_skipped_seconds_total",
-            Counter,
-            "seconds",
-            DESTINATION,
-            "Programme that was never sent, as it had grown too old.",
-        ),
-        metric(
-            "nonstop_log_left_out_lines_total",
-            Counter,
-            "lines",
-            &[],
-            "Log lines left out because there were too many of a kind.",
-        ),
-    ]
-};
+metrics! {
+    UP = "nonstop_up_seconds", Gauge, "seconds", &[], None, "How long the daemon has run.";
+    ON_AIR = "nonstop_on_air", Gauge, "ratio", &[], Some("OnAir"),
+        "Share of the destinations that get the stream: alarm below 1.";
+    STANDBY = "nonstop_standby", Gauge, "ratio", &[], Some("Standby"),
+        "1 while the standby card is on air for want of music.";
+    DEADLINE = "nonstop_deadline_seconds", Gauge, "seconds", &[], Some("TimeToDeadline"),
+        "Time until this machine goes; only while that is announced.";
+    TRACKS = "nonstop_library_tracks", Gauge, "tracks", &[], None, "Readable tracks in the media source.";
+    READY = "nonstop_library_ready_tracks", Gauge, "tracks", &[], None, "Tracks that have been rendered.";
+    QUARANTINED = "nonstop_library_quarantined_tracks", Gauge, "tracks", &[], Some("Quarantined"),
+        "Files that cannot be played.";
+    BACKLOG = "nonstop_render_backlog_tracks", Gauge, "tracks", &[], Some("RenderBacklog"),
+        "Tracks that are yet to be rendered.";
+    PAUSED = "nonstop_render_paused", Gauge, "ratio", &[], None,
+        "1 while rendering is paused, by a full disk for example.";
+    INCOMPLETE = "nonstop_library_incomplete", Gauge, "ratio", &[], None,
+        "1 while the media source has not been gone through since the start: a bucket out of reach, for example.";
+    SENT = "nonstop_sent_bytes_total", Counter, "bytes", INGEST, Some("SentBytes"),
+        "Bytes sent, which is what egress is billed by.";
+    LAG = "nonstop_acked_lag_seconds", Gauge, "seconds", INGEST, Some("AckedLag"),
+        "How far the peer's acknowledgements are behind the programme; only while a session is open.";
+    LIVE = "nonstop_ingest_live", Gauge, "ratio", INGEST, None, "1 while the ingest gets the stream.";
+    FAILURES = "nonstop_ingest_failures_total", Counter, "failures", INGEST, Some("IngestFailures"),
+        "Sessions and attempts that failed; each is followed by a reconnect.";
+    FAILOVERS = "nonstop_failovers_total", Counter, "failovers", DESTINATION, Some("Failovers"),
+        "Moves of the stream to the other ingest.";
+    LEFT_OUT = "nonstop_log_left_out_lines_total", Counter, "lines", &[], None,
+        "Log lines left out because there were too many of a kind.";
+    LOST = "nonstop_log_lost_lines_total", Counter, "lines", &[], None,
+        "Log lines lost because the journal did not take them.";
+    RESIDENT = "nonstop_resident_bytes", Gauge, "bytes", &[], Some("ResidentMemory"),
+        "Memory of the daemon in use, FFmpeg not counted.";
+    CPU = "nonstop_cpu_seconds_total", Counter, "seconds", &[], None,
+        "CPU time of the daemon, FFmpeg not counted.";
+}
+
+/// The table as Markdown.
+pub fn markdown() -> String {
+    let mut text = "| metric | unit | labels | in CloudWatch | |\n|---|---|---|---|---|\n".to_owned();
+    for Metric { name, unit, labels, cloud, meaning, .. } in METRICS {
+        let cloud = cloud.map(|name| format!("`{name}`")).unwrap_or_default();
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "| `{name}` | {unit} | {} | {cloud} | {meaning} |", labels.join(", "));
+    }
+    text
+}
 
 #[cfg(test)]
 mod tests {
@@ -152,5 +122,26 @@ mod tests {
             "{:?}",
             labels.collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn what_goes_to_cloudwatch_is_free() {
+        let names: BTreeSet<_> = METRICS.iter().filter_map(|metric| metric.cloud).collect();
+        assert_eq!(names.len(), METRICS.iter().filter(|metric| metric.cloud.is_some()).count());
+        assert!(names.len() <= 10, "{names:?}");
+    }
+
+    #[test]
+    fn the_document_holds_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = text.split_once("<!-- metrics -->\n").expect("there is a place for the table");
+        let (old, tail) = rest.split_once("<!-- end of metrics -->").expect("and the place ends");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            let new = format!("{head}<!-- metrics -->\n{}<!-- end of metrics -->{tail}", markdown());
+            std::fs::write(path, new).unwrap();
+        } else {
+            assert_eq!(old, markdown(), "run `UPDATE_DOCS=1 cargo test the_document_holds` to write it anew");
+        }
     }
 }

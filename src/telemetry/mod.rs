@@ -5,7 +5,10 @@ pub mod journal;
 pub mod limit;
 pub mod messages;
 pub mod metrics;
+pub mod prometheus;
 mod record;
+pub mod sample;
+pub mod scrape;
 mod writer;
 
 pub use health::{Health, Pulse};
