@@ -1,9 +1,14 @@
-//! What the daemon tells without being asked, over real sockets: its log to a journal.
+//! What the daemon tells without being asked, over real sockets: its log to a journal, its metrics
+//! to Prometheus and CloudWatch.
 
 mod rig;
 
+#[path = "tell/cloudwatch.rs"]
+mod cloudwatch;
 #[path = "tell/journal.rs"]
 mod journal;
+#[path = "tell/metrics.rs"]
+mod metrics;
 
 use std::time::Duration;
 

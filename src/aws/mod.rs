@@ -19,7 +19,9 @@
 
 mod bucket;
 mod cause;
+pub mod cloudwatch;
 pub mod lifecycle;
+pub mod logs;
 pub mod secrets;
 
 pub use bucket::{Bucket, Rest};

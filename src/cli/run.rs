@@ -12,6 +12,7 @@ use crate::telemetry::journal::{self, Log};
 use crate::telemetry::messages;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ pub(super) async fn run(
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let config = config::load(&places.config)?;
-    let log = journal::start(log, env)?;
+    let log = Arc::new(journal::start(log, env)?);
     harden::harden().map_err(|error| {
         Failure::new(Exit::Unavailable, format!("the kernel lets this process be dumped: {error}"))
             .hint("the stream key could end up in a core dump, so nonstop does not start")
@@ -59,6 +60,7 @@ pub(super) async fn run(
         keeps: keep_sessions,
         watchdog: systemd::watchdog_interval(env),
         outlook,
+        log: log.clone(),
     };
     let mut held = systemd::held(env);
     // What the log says, it says before the process ends; and a forced end is no failure.

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod key;
 pub mod signals;
 pub mod systemd;
+pub mod usage;
 
 pub use alarm::Alarm;
 pub use clock::Clock;

@@ -26,6 +26,7 @@ mod notice;
 mod place;
 mod reload;
 mod stages;
+mod tell;
 
 use crate::aws::Aws;
 use crate::config::Config;
@@ -43,6 +44,7 @@ use crate::publish::{self, DestinationStatus};
 use crate::render::{self, profile::Profile};
 use crate::schedule::{self, Rules};
 use crate::telemetry::health::Health;
+use crate::telemetry::journal::Log;
 use crate::timeline::Reader;
 use desk::Desk;
 use heirs::Estate;
@@ -99,6 +101,8 @@ pub struct Setup {
     pub watchdog: Option<Duration>,
     /// What is known about this machine's end.
     pub outlook: watch::Receiver<Outlook>,
+    /// The log of this process.
+    pub log: Arc<Log>,
 }
 
 /// Why a service could not be built, or ended.
@@ -144,7 +148,7 @@ impl Service {
     ///
     /// `held` are connections that the service manager kept from the process before, by name.
     pub async fn load(setup: Setup, held: Vec<(String, OwnedFd)>) -> Result<Self, Error> {
-        let Setup { file, config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook } =
+        let Setup { file, config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook, log } =
             setup;
         let started = Instant::now();
         let clock = Clock::system();
@@ -248,7 +252,7 @@ impl Service {
         }
         let reload = Reload::new(file, config.clone(), commands.clone(), notifier.clone());
         let desk = Desk {
-            channel: config.channel,
+            channel: config.channel.clone(),
             node,
             started,
             clock,
@@ -261,6 +265,7 @@ impl Service {
             drained,
             notices: notices.clone(),
         };
+        tell::start(&mut stages, &config, &desk, &log, &aws, &stop);
         stages.feed("control", {
             let serve = control::task::run(socket, desk.clone(), stop.clone());
             async {

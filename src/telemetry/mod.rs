@@ -5,10 +5,12 @@ pub mod journal;
 pub mod limit;
 pub mod messages;
 pub mod metrics;
+pub mod minute;
 pub mod prometheus;
 mod record;
 pub mod sample;
 pub mod scrape;
+pub mod shipment;
 mod writer;
 
 pub use health::{Health, Pulse};

@@ -33,6 +33,8 @@ pub struct Channel {
     pub ffmpeg: Option<PathBuf>,
     /// Variables of the daemon's environment.
     pub environment: Vec<(&'static str, String)>,
+    /// Further sections of the configuration.
+    pub more: String,
     pub destinations: String,
 }
 
@@ -56,6 +58,7 @@ impl Channel {
             source: None,
             ffmpeg: None,
             environment: Vec::new(),
+            more: String::new(),
             destinations: String::new(),
         }
     }
@@ -105,7 +108,7 @@ impl Channel {
         let text = format!(
             "channel = \"rig\"\n\n[media]\nsource = \"{}\"\nbackground = \"{}\"\n\n[rotation]\norder = \"{}\"\n\n\
              [video]\nsize = \"{}x{}\"\nfps = {}\nkeyframe = \"{}\"\nbitrate = \"{}\"\nrate = \"{}\"\n\n\
-             [audio]\nbitrate = \"128k\"\nloudness = -14\n{}",
+             [audio]\nbitrate = \"128k\"\nloudness = -14\n{}\n{}",
             self.source.clone().unwrap_or_else(|| self.music.display().to_string()),
             self.background,
             self.order,
@@ -116,6 +119,7 @@ impl Channel {
             self.bitrate,
             self.rate,
             self.destinations,
+            self.more,
         );
         std::fs::write(&path, text).expect("the target folder can be written");
         path

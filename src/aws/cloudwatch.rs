@@ -1,0 +1,105 @@
+//! The metrics' way to CloudWatch: one request a minute, with all that waits.
+
+use super::cause::Cause;
+use super::{Aws, BRIEF};
+use crate::store::Kind;
+use crate::telemetry::messages;
+use crate::telemetry::minute::{Datum, Minutes};
+use crate::telemetry::sample::Sample;
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Between two requests. Data of a minute is as fine as CloudWatch keeps it for nothing.
+const MINUTE: Duration = Duration::from_secs(60);
+/// The first request, so that what is wrong with the role is seen soon.
+const FIRST: Duration = Duration::from_secs(10);
+/// A whole request, the look-up of credentials included.
+const LIMIT: Duration = BRIEF.saturating_mul(2);
+
+/// Where the metrics go.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// CloudWatch's namespace.
+    pub namespace: String,
+    /// The one dimension.
+    pub channel: String,
+}
+
+/// Sends what `samples` gives once a minute, and at once when `soon` says so, until `cancel`.
+pub async fn run(
+    aws: Aws,
+    place: Place,
+    samples: impl Fn() -> Vec<Sample>,
+    soon: Arc<Notify>,
+    cancel: CancellationToken,
+) {
+    let mut minutes = Minutes::default();
+    let mut ticks = interval_at(Instant::now() + FIRST, MINUTE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut client, mut trouble) = (None, None);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = soon.notified() => {}
+            () = cancel.cancelled() => return,
+        }
+        minutes.put(&samples(), SystemTime::now());
+        let sending = timeout(LIMIT, send(&aws, &mut client, &place, minutes.waiting()));
+        let Some(sent) = cancel.run_until_cancelled(sending).await else { return };
+        match sent.unwrap_or_else(|_| Err(Cause::late(LIMIT))) {
+            Ok(()) => {
+                minutes.done();
+                if trouble.take().is_some() {
+                    tracing::info!(
+                        message_id = messages::CLOUDWATCH_BACK,
+                        "CloudWatch takes the metrics again"
+                    );
+                }
+            }
+            Err(error) if trouble.as_ref() != Some(&error) => {
+                tracing::warn!(
+                    message_id = messages::CLOUDWATCH_AWAY,
+                    %error,
+                    "CloudWatch did not take the metrics"
+                );
+                trouble = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn send(aws: &Aws, client: &mut Option<Client>, place: &Place, data: Vec<Datum>) -> Result<(), Cause> {
+    let client = match client {
+        Some(client) => client,
+        empty => {
+            let config = aws.config().await.map_err(|error| Cause::new(Kind::Other, error.to_string()))?;
+            empty.insert(Client::new(config))
+        }
+    };
+    let data = data.into_iter().map(|datum| metric(&place.channel, &datum)).collect();
+    let request = client.put_metric_data().namespace(&place.namespace).set_metric_data(Some(data));
+    request.send().await.map(drop).map_err(Cause::of)
+}
+
+fn metric(channel: &str, datum: &Datum) -> MetricDatum {
+    let unit = match datum.unit {
+        "seconds" => StandardUnit::Seconds,
+        "bytes" => StandardUnit::Bytes,
+        "ratio" => StandardUnit::None,
+        _ => StandardUnit::Count,
+    };
+    MetricDatum::builder()
+        .metric_name(datum.name)
+        .dimensions(Dimension::builder().name("Channel").value(channel).build())
+        .timestamp(DateTime::from(datum.at))
+        .unit(unit)
+        .value(datum.value)
+        .build()
+}

@@ -1,0 +1,130 @@
+//! A copy of the log's way to CloudWatch Logs: one request every few seconds, if there is anything.
+
+use super::cause::Cause;
+use super::{Aws, BRIEF};
+use crate::store::Kind;
+use crate::telemetry::messages;
+use crate::telemetry::shipment::{Line, Shipment};
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Between two requests.
+const PERIOD: Duration = Duration::from_secs(5);
+/// A whole request, the look-up of credentials included.
+const LIMIT: Duration = BRIEF.saturating_mul(2);
+/// How long the end waits for the last lines.
+const LAST: Duration = Duration::from_millis(1500);
+/// As long as requests fail, this many periods pass before the next one.
+const PATIENCE: u32 = 6;
+
+/// Where the log goes.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The log group, which is there.
+    pub group: String,
+    /// The stream in it, which is made.
+    pub stream: String,
+}
+
+/// The stream's name for a node that starts `at`: every start has one of its own.
+pub fn stream(channel: &str, node: &str, at: SystemTime) -> String {
+    let started = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    // Colons and asterisks are what a stream's name may not have.
+    format!("{channel}/{}/{started}", node.replace([':', '*'], "-"))
+}
+
+/// Sends what has come into `shipment`, until `cancel`, and then what is left.
+pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: CancellationToken) {
+    let mut sender = Sender { aws, place, client: None, made: false };
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut trouble, mut pause) = (None, 0);
+    while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        if pause > 0 {
+            pause -= 1;
+            continue;
+        }
+        let lines = shipment.take();
+        if lines.is_empty() {
+            continue;
+        }
+        let Some(sent) = cancel.run_until_cancelled(timeout(LIMIT, sender.send(&lines))).await else {
+            shipment.put_back(lines);
+            break;
+        };
+        match sent.unwrap_or_else(|_| Err(Cause::late(LIMIT))) {
+            Ok(()) => {
+                if trouble.take().is_some() {
+                    tracing::info!(message_id = messages::LOGS_BACK, "CloudWatch Logs takes the log again");
+                }
+            }
+            Err(error) => {
+                shipment.put_back(lines);
+                pause = PATIENCE;
+                if trouble.as_ref() != Some(&error) {
+                    tracing::warn!(
+                        message_id = messages::LOGS_AWAY,
+                        %error,
+                        "CloudWatch Logs did not take the log"
+                    );
+                    trouble = Some(error);
+                }
+            }
+        }
+    }
+    if trouble.is_none() {
+        // What does not arrive now is in the journal.
+        let _ = timeout(LAST, sender.send(&shipment.take())).await;
+    }
+}
+
+struct Sender {
+    aws: Aws,
+    place: Place,
+    client: Option<Client>,
+    /// Whether the stream is known to be there.
+    made: bool,
+}
+
+impl Sender {
+    async fn send(&mut self, lines: &[Line]) -> Result<(), Cause> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let client = match &mut self.client {
+            Some(client) => client,
+            empty => {
+                let config = self.aws.config().await;
+                let config = config.map_err(|error| Cause::new(Kind::Other, error.to_string()))?;
+                empty.insert(Client::new(config))
+            }
+        };
+        let Place { group, stream } = &self.place;
+        if !self.made {
+            let made = client.create_log_stream().log_group_name(group).log_stream_name(stream).send().await;
+            if let Err(error) = made {
+                let refused = error.as_service_error();
+                if !refused.is_some_and(|refused| refused.is_resource_already_exists_exception()) {
+                    return Err(Cause::of(error));
+                }
+            }
+            self.made = true;
+        }
+        let mut events: Vec<_> = lines.iter().filter_map(event).collect();
+        // A request is refused whose events are not in order, and a clock may have been set back.
+        events.sort_by_key(InputLogEvent::timestamp);
+        let put = client.put_log_events().log_group_name(group).log_stream_name(stream);
+        let sent = put.set_log_events(Some(events)).send().await;
+        // Somebody may have removed the stream; it is made again next time.
+        self.made = sent.is_ok();
+        sent.map(drop).map_err(Cause::of)
+    }
+}
+
+fn event(line: &Line) -> Option<InputLogEvent> {
+    let millis = line.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    InputLogEvent::builder().timestamp(i64::try_from(millis).ok()?).message(&line.text).build().ok()
+}
