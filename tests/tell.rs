@@ -1,5 +1,5 @@
 //! What the daemon tells without being asked, over real sockets: its log to a journal, its metrics
-//! to Prometheus and CloudWatch.
+//! to Prometheus and CloudWatch, and alerts to webhooks.
 
 mod rig;
 
@@ -9,6 +9,8 @@ mod cloudwatch;
 mod journal;
 #[path = "tell/metrics.rs"]
 mod metrics;
+#[path = "tell/webhook.rs"]
+mod webhook;
 
 use std::time::Duration;
 

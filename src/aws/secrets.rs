@@ -132,11 +132,23 @@ impl Secrets {
     /// # Errors
     /// See [`Error`]. Asked once, and answered within [`BRIEF`].
     pub async fn key(&self, secret: &str, field: Option<&str>) -> Result<Secret, Error> {
+        self.read_as(key::first_line, secret, field).await
+    }
+
+    /// The address of a webhook in the current version of `secret`.
+    ///
+    /// # Errors
+    /// As [`Secrets::key`].
+    pub async fn address(&self, secret: &str, field: Option<&str>) -> Result<Secret, Error> {
+        self.read_as(key::first_address, secret, field).await
+    }
+
+    async fn read_as(&self, what: key::Fit, secret: &str, field: Option<&str>) -> Result<Secret, Error> {
         let asked = tokio::time::timeout(BRIEF, self.value(secret)).await;
         let value = asked.unwrap_or_else(|_| Err(Cause::late(BRIEF)));
         let value = value.map_err(|cause| Error::Unread { secret: secret.to_owned(), cause })?;
         let key = match &value {
-            Some(value) => pick(&value.0, field),
+            Some(value) => pick(&value.0, field, what),
             None => Err(Unfit::Binary),
         };
         key.map_err(|unfit| Error::Unfit { secret: secret.to_owned(), unfit })
@@ -152,13 +164,13 @@ impl Secrets {
 }
 
 /// The stream key in the text of a secret.
-fn pick(text: &str, field: Option<&str>) -> Result<Secret, Unfit> {
+fn pick(text: &str, field: Option<&str>, what: key::Fit) -> Result<Secret, Unfit> {
     let parsed = serde_json::from_str(text).map(Fields);
     match (field, &parsed) {
         (None, Ok(Fields(Value::Object(_)))) => Err(Unfit::Fields),
-        (None, _) => fit(text, None),
+        (None, _) => fit(text, None, what),
         (Some(field), Ok(Fields(Value::Object(fields)))) => match fields.get(field) {
-            Some(Value::String(text)) => fit(text, Some(field)),
+            Some(Value::String(text)) => fit(text, Some(field), what),
             Some(_) => Err(Unfit::NoText { field: field.to_owned() }),
             None => Err(Unfit::NoField { field: field.to_owned() }),
         },
@@ -166,8 +178,8 @@ fn pick(text: &str, field: Option<&str>) -> Result<Secret, Unfit> {
     }
 }
 
-fn fit(text: &str, field: Option<&str>) -> Result<Secret, Unfit> {
-    key::first_line(text.as_bytes()).map_err(|why| Unfit::NoKey { field: field.map(str::to_owned), why })
+fn fit(text: &str, field: Option<&str>, what: key::Fit) -> Result<Secret, Unfit> {
+    what(text.as_bytes()).map_err(|why| Unfit::NoKey { field: field.map(str::to_owned), why })
 }
 
 /// Text that is overwritten when it is dropped.
@@ -206,6 +218,10 @@ fn wipe(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pick(text: &str, field: Option<&str>) -> Result<Secret, Unfit> {
+        super::pick(text, field, key::first_line)
+    }
 
     #[test]
     fn a_key_is_a_whole_secret_or_a_field() {

@@ -143,6 +143,16 @@ pub enum Role {
     Backup,
 }
 
+impl Role {
+    /// `primary` or `backup`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+        }
+    }
+}
+
 /// What goes on with an ingest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! Reads a stream key from where the configuration says it is. Nothing here repeats a byte of it.
 
+use crate::config::tell::is_url;
 use crate::config::{KeySource, Secret};
 use crate::telemetry::messages;
 use std::fs::File;
@@ -45,22 +46,37 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]. A file that others may read is no error, but is warned of.
 pub fn read(source: &KeySource, credentials: Option<&Path>) -> Result<Secret, Error> {
+    read_as(first_line, source, credentials)
+}
+
+/// Reads the address of a webhook, which is kept as stream keys are. Blocks as long as the disk does.
+///
+/// # Errors
+/// See [`Error`].
+pub fn address(source: &KeySource, credentials: Option<&Path>) -> Result<Secret, Error> {
+    read_as(first_address, source, credentials)
+}
+
+/// What a text has to be.
+pub type Fit = fn(&[u8]) -> Result<Secret, &'static str>;
+
+fn read_as(fit: Fit, source: &KeySource, credentials: Option<&Path>) -> Result<Secret, Error> {
     match source {
-        KeySource::File(path) => from_file(path),
+        KeySource::File(path) => from_file(fit, path),
         KeySource::Credential(name) => match credentials {
-            Some(folder) => from_file(&folder.join(name)),
+            Some(folder) => from_file(fit, &folder.join(name)),
             None => Err(Error::NoCredentials(name.clone())),
         },
         KeySource::Secret { secret, .. } => Err(Error::Elsewhere(secret.clone())),
     }
 }
 
-fn from_file(path: &Path) -> Result<Secret, Error> {
+fn from_file(fit: Fit, path: &Path) -> Result<Secret, Error> {
     let mut content = Vec::with_capacity(LONGEST * 2);
     let outcome =
         read_start(path, &mut content).map_err(|source| Error::Read { path: path.to_owned(), source });
-    let key = outcome
-        .and_then(|()| first_line(&content).map_err(|reason| Error::Unfit { path: path.to_owned(), reason }));
+    let key =
+        outcome.and_then(|()| fit(&content).map_err(|reason| Error::Unfit { path: path.to_owned(), reason }));
     content.fill(0);
     std::hint::black_box(&content);
     key
@@ -91,6 +107,20 @@ fn read_start(path: &Path, content: &mut Vec<u8>) -> io::Result<()> {
 
 /// The key on the first line of a text, or why that is none: the second half of a sentence.
 pub fn first_line(content: &[u8]) -> Result<Secret, &'static str> {
+    let key = line(content)?;
+    if key.expose().contains("://") {
+        return Err("holds an address and not a stream key");
+    }
+    Ok(key)
+}
+
+/// The webhook's address on the first line of a text, or why that is none.
+pub fn first_address(content: &[u8]) -> Result<Secret, &'static str> {
+    let address = line(content)?;
+    if is_url(address.expose()) { Ok(address) } else { Err("holds no address of a webhook") }
+}
+
+fn line(content: &[u8]) -> Result<Secret, &'static str> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
     let line = content.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii();
@@ -150,6 +180,18 @@ mod tests {
         let said =
             read(&KeySource::File(file(&folder, "key", "rtmp://secret/x")), None).unwrap_err().to_string();
         assert!(said.contains("an address") && !said.contains("secret"), "{said}");
+    }
+
+    #[test]
+    fn a_webhook_s_address_is_kept_in_the_same_places() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder, "hook", "https://hooks.example.com/secret\n");
+        let source = KeySource::Credential("hook".into());
+        let read = address(&source, Some(folder.path())).unwrap();
+        assert_eq!(read.expose(), "https://hooks.example.com/secret");
+        let path = file(&folder, "key", "secret");
+        let said = address(&KeySource::File(path), None).unwrap_err().to_string();
+        assert!(said.contains("holds no address") && !said.contains("secret"), "{said}");
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! panics the process ends and the service manager starts it anew, which takes under two seconds.
 //! The library and the renderer only feed them; if one of those fails, the rest goes on.
 
+mod alerts;
 mod desk;
 mod heirs;
 mod hooks;
@@ -159,7 +160,7 @@ impl Service {
         let aws = Aws::new();
         let place = Place::of(&config.media.source, &aws);
 
-        let (keys, round) = keys::first(&config.destinations, credentials, &aws)?;
+        let (keys, round) = keys::first(&config.destinations, credentials.clone(), &aws)?;
 
         let socket = Socket::bind(&folders.runtime)?;
 
@@ -265,7 +266,7 @@ impl Service {
             drained,
             notices: notices.clone(),
         };
-        tell::start(&mut stages, &config, &desk, &log, &aws, &stop);
+        tell::start(&mut stages, &config, &desk, &log, &aws, credentials, &stop);
         stages.feed("control", {
             let serve = control::task::run(socket, desk.clone(), stop.clone());
             async {

@@ -4,6 +4,7 @@
 //! Nothing here is worked out while nobody wants it: a daemon without `[metrics]`, `[cloudwatch]` and
 //! `[[webhook]]` has no task for them.
 
+use super::alerts;
 use super::desk::Desk;
 use super::stages::Stages;
 use crate::aws::{Aws, cloudwatch, logs};
@@ -15,6 +16,7 @@ use crate::telemetry::sample::{self, Process, Sample};
 use crate::telemetry::shipment::Shipment;
 use crate::telemetry::{prometheus, scrape};
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Notify;
@@ -27,6 +29,7 @@ pub(super) fn start(
     desk: &Desk,
     log: &Arc<Log>,
     aws: &Aws,
+    credentials: Option<PathBuf>,
     stop: &CancellationToken,
 ) {
     let (asked, said) = (desk.clone(), (log.left_out(), log.lost()));
@@ -52,9 +55,10 @@ pub(super) fn start(
         log.tap(move |record| into.put(record, SystemTime::now()));
         feed(stages, "logs", logs::run(aws.clone(), logs::Place { group, stream }, shipment, stop.clone()));
     }
+    alerts::start(stages, &config.webhooks, desk, (aws, credentials), soon, stop);
 }
 
-fn feed(stages: &mut Stages, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn feed(stages: &mut Stages, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
     stages.feed(name, async {
         work.await;
         Ok::<_, Infallible>(())

@@ -129,4 +129,6 @@ messages! {
     CLOUDWATCH_BACK = "d897b649e6e15d8485ccb8a8be29da50", INFO, "CloudWatch takes the metrics again";
     LOGS_AWAY = "4afe048d9f6d53b39661a210e5c710e2", WARN, "CloudWatch Logs did not take the log";
     LOGS_BACK = "3e2a02ebe397529db5a3a803c708d808", INFO, "CloudWatch Logs takes the log again";
+    WEBHOOK_UNHEARD = "a710c21e5914500ea3ade55d1203227e", WARN, "a webhook did not take an alert, and it is given up";
+    WEBHOOK_KEY = "f4d9f3e348e150fba5f42d8a7a5169ce", ERROR, "a webhook's address cannot be read, and it gets no alerts";
 }

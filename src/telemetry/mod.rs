@@ -1,5 +1,6 @@
 //! What the daemon tells about itself without being asked: its log, its metrics, its health.
 
+pub mod alert;
 pub mod health;
 pub mod journal;
 pub mod limit;
@@ -11,6 +12,7 @@ mod record;
 pub mod sample;
 pub mod scrape;
 pub mod shipment;
+pub mod webhook;
 mod writer;
 
 pub use health::{Health, Pulse};

@@ -2,7 +2,7 @@
 //! when somebody asks, and not before.
 
 use super::metrics::{self, Metric};
-use crate::control::status::{IngestState, Role, Status};
+use crate::control::status::{IngestState, Status};
 
 /// One value of a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,11 +54,7 @@ pub fn samples(status: &Status, process: &Process) -> Vec<Sample> {
     put(&metrics::INCOMPLETE, &[], is(!library.complete));
     for destination in &status.destinations {
         for ingest in &destination.ingests {
-            let role = match ingest.ingest {
-                Role::Primary => "primary",
-                Role::Backup => "backup",
-            };
-            let labels = [destination.name.as_str(), role];
+            let labels = [destination.name.as_str(), ingest.ingest.as_str()];
             put(&metrics::SENT, &labels, ingest.sent_bytes as f64);
             if let Some(lag) = ingest.acked_lag_ms {
                 put(&metrics::LAG, &labels, lag as f64 / 1000.0);
