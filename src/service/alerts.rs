@@ -6,6 +6,7 @@ use super::tell::feed;
 use crate::aws::{Aws, Secrets};
 use crate::config::{Address, KeySource, Secret, Webhook};
 use crate::control::Handler;
+use crate::control::status::Phase;
 use crate::host::key;
 use crate::media::Timestamp;
 use crate::telemetry::alert::{Alert, Alerts, Look};
@@ -82,11 +83,19 @@ async fn watch(desk: Desk, targets: Vec<mpsc::Sender<Post>>, soon: Arc<Notify>, 
     let mut alerts = Alerts::new(&Look::of(&desk.status()), Instant::now());
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ended = false;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        alerts.on(&Look::of(&desk.status()), Instant::now()).into_iter().for_each(&mut tell);
+        let status = desk.status();
+        alerts.on(&Look::of(&status), Instant::now()).into_iter().for_each(&mut tell);
+        // Off the air for a notice, the process lives on until the machine goes.
+        if status.phase == Phase::Drained && !std::mem::replace(&mut ended, true) {
+            tell(Alert::Drained { whole: true });
+        }
     }
-    let look = Look::of(&desk.status());
-    tell(Alert::Drained { whole: look.feeds.iter().all(|feed| feed.live.is_empty()) });
+    if !ended {
+        let look = Look::of(&desk.status());
+        tell(Alert::Drained { whole: look.feeds.iter().all(|feed| feed.live.is_empty()) });
+    }
 }
 
 /// The webhook with its address; none if that is wrong, and said.

@@ -149,8 +149,19 @@ impl Service {
     ///
     /// `held` are connections that the service manager kept from the process before, by name.
     pub async fn load(setup: Setup, held: Vec<(String, OwnedFd)>) -> Result<Self, Error> {
-        let Setup { file, config, folders, ffmpeg, credentials, node, notifier, keeps, watchdog, outlook, log } =
-            setup;
+        let Setup {
+            file,
+            config,
+            folders,
+            ffmpeg,
+            credentials,
+            node,
+            notifier,
+            keeps,
+            watchdog,
+            outlook,
+            log,
+        } = setup;
         let started = Instant::now();
         let clock = Clock::system();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());

@@ -84,7 +84,7 @@ impl Look {
                 .notice
                 .as_ref()
                 .map(|notice| (notice.reason.clone(), notice.deadline.map(Timestamp::unix))),
-            draining: status.phase == Phase::Draining,
+            draining: matches!(status.phase, Phase::Draining | Phase::Drained),
         }
     }
 }
@@ -154,10 +154,18 @@ pub struct Alerts {
     /// Since when the card is on air, and whether that was told.
     standby: Option<(Instant, bool)>,
     quarantined: BTreeSet<String>,
-    /// Files that are yet to be told, with when the first and the last of them came.
-    aside: Option<(Vec<(String, String)>, Instant, Instant)>,
+    aside: Option<Aside>,
     notice: Option<(String, Option<u64>)>,
     started: Instant,
+}
+
+/// Files that are yet to be told.
+#[derive(Debug)]
+struct Aside {
+    files: Vec<(String, String)>,
+    /// When the first and the last of them came.
+    first: Instant,
+    last: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -224,12 +232,12 @@ impl Alerts {
             look.quarantined.iter().filter(|(s, _)| !self.quarantined.contains(s)).cloned().collect();
         self.quarantined = sources;
         if !new.is_empty() {
-            let (files, _, last) = self.aside.get_or_insert_with(|| (Vec::new(), now, now));
-            files.extend(new);
-            *last = now;
+            let aside = self.aside.get_or_insert_with(|| Aside { files: Vec::new(), first: now, last: now });
+            aside.files.extend(new);
+            aside.last = now;
         }
-        let due = |(_, first, last): &mut (_, Instant, Instant)| now >= *last + QUIET || now >= *first + LONG;
-        let (mut named, ..) = self.aside.take_if(due)?;
+        let due = |aside: &mut Aside| now >= aside.last + QUIET || now >= aside.first + LONG;
+        let mut named = self.aside.take_if(due)?.files;
         let files = named.len();
         named.truncate(NAMED);
         Some(Alert::Quarantine { files, named })
