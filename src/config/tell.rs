@@ -10,14 +10,14 @@ use std::str::FromStr;
 use toml::de::DeTable;
 
 /// Where metrics are asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// On loopback. None: nowhere.
     pub listen: Option<SocketAddr>,
 }
 
 /// What goes to CloudWatch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloudWatch {
     /// Metrics, into this namespace.
     pub namespace: Option<String>,
@@ -26,7 +26,7 @@ pub struct CloudWatch {
 }
 
 /// Somebody who wants to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     /// Unique in the file: letters, digits, `-` and `_`, at most 64.
     pub name: String,

@@ -118,7 +118,8 @@ struct Changes {
 /// Compares what is in force with what is to be. Every key is taken apart here by name, so that a
 /// new one cannot be forgotten.
 fn changes(old: &Config, new: &Config) -> Changes {
-    let Config { channel, media, rotation: Rotation { order }, video, audio, destinations } = new;
+    let Config { channel, media, rotation: Rotation { order }, video, audio, destinations, .. } = new;
+    let Config { metrics, cloudwatch, webhooks, .. } = new;
     let Media { source, background, cache } = media;
     let Video { size, fps, keyframe, bitrate, rate } = video;
     let Audio { bitrate: sound, loudness } = audio;
@@ -135,6 +136,9 @@ fn changes(old: &Config, new: &Config) -> Changes {
         ("audio.bitrate", old.audio.bitrate != *sound),
         ("audio.loudness", old.audio.loudness != *loudness),
         ("destination", old.destinations != *destinations),
+        ("metrics", old.metrics != *metrics),
+        ("cloudwatch", old.cloudwatch != *cloudwatch),
+        ("webhook", old.webhooks != *webhooks),
     ];
     Changes {
         order: (old.rotation.order != *order).then_some(*order),
