@@ -13,7 +13,7 @@ use nonstop::media::Kind;
 use nonstop::publish::failover::Rules;
 use nonstop::publish::task::bequest::{Bequest, Heir};
 use nonstop::publish::task::keys::{Keys, keys};
-use nonstop::publish::task::{self, Net, Publisher, trust};
+use nonstop::publish::task::{self, Gate, Net, Publisher, trust};
 use nonstop::publish::{DestinationStatus, IngestState};
 use programme::{reference, stream_info};
 use rig::ingest::{Act, Ending, Ingest, Options, Record, Session, Stage};
@@ -53,6 +53,7 @@ fn publish_from(
 ) -> OnAir {
     let (status, watched) = watch::channel(DestinationStatus::idle(&destination, reference().start()));
     let publisher = Publisher {
+        gate: Gate::open(),
         rules: Rules::new(destination.redundancy),
         dialer: Net::new(destination.ca_file.as_deref()).unwrap(),
         destination,

@@ -21,7 +21,7 @@ use nonstop::config::{Destination, KeySource, Redundancy, Secret};
 use nonstop::host::Clock;
 use nonstop::publish::backoff::Backoff;
 use nonstop::publish::failover::{Renewal, Rules};
-use nonstop::publish::task::{self, Publisher};
+use nonstop::publish::task::{self, Gate, Publisher};
 use nonstop::publish::{DestinationStatus, Role};
 use programme::{reference, stream_info};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -182,6 +182,7 @@ fn publisher(climate: Climate, seed: u64, net: &net::Shared) -> Publisher<Phone>
         reader: reference.reader.clone(),
         clock: Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed()),
         dialer: Phone(net.clone()),
+        gate: Gate::open(),
         rules: rules(climate, seed),
         inherited: Vec::new(),
         heir: None,

@@ -63,6 +63,10 @@ pub enum Event {
     Ended(Role, MediaTime),
     /// Whether this node may use the ingest; at the start it may use all.
     Permit(Role, bool),
+    /// Another node has the ingest: like a permit that is taken back, but nothing more is sent.
+    Lost(Role),
+    /// Another node had all media before this instant acknowledged on the ingest, and sends no more.
+    Predecessor(Role, MediaTime),
     /// The answer to [`Action::FindBoundary`].
     Boundary(MediaTime),
     /// End everything in order, and nothing new. Sessions have until then.
@@ -184,6 +188,22 @@ impl Failover {
             Event::Permit(role, allowed) => {
                 if let Some(ingest) = self.ingest_mut(role) {
                     ingest.allowed = allowed;
+                }
+            }
+            Event::Lost(role) => {
+                let now = self.now;
+                if let Some(ingest) = self.ingest_mut(role) {
+                    ingest.allowed = false;
+                    if ingest.lost(now) {
+                        actions.push(Action::Abort(role));
+                        self.forget_renewal(role);
+                    }
+                }
+            }
+            Event::Predecessor(role, through) => {
+                let sure = through.minus(self.rules.margin);
+                if let Some(ingest) = self.ingest_mut(role) {
+                    ingest.resume = ingest.resume.max(Some(sure));
                 }
             }
             Event::Boundary(at) => self.bound(at),

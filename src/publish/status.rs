@@ -98,6 +98,8 @@ impl DestinationStatus {
             state: IngestState::Idle,
             since: now,
             acked_lag: None,
+            acked: None,
+            proven: None,
             sent_bytes: 0,
             failures: 0,
             last_error: None,
@@ -128,6 +130,12 @@ pub struct IngestStatus {
     /// How far what the peer acknowledged lies behind the programme's now; zero when it is ahead.
     /// `None` while no session is open. At most a second old.
     pub acked_lag: Option<Duration>,
+    /// All media before this was acknowledged by the peer, in this session or an earlier one. At most
+    /// a second old.
+    pub acked: Option<MediaTime>,
+    /// All media before this was delivered for certain, as far as one can tell: where another
+    /// session would go on. At most a second old.
+    pub proven: Option<MediaTime>,
     /// Bytes handed to the kernel for this ingest since the start, TLS and RTMP included.
     pub sent_bytes: u64,
     /// Failed sessions and attempts since the start.

@@ -5,8 +5,10 @@
 //! failover is asked, so a session that merely goes on wakes nobody.
 
 pub mod bequest;
+pub mod gate;
 pub mod keys;
 pub mod net;
+mod pass;
 mod pipe;
 mod probe;
 mod running;
@@ -15,6 +17,7 @@ mod tcp_info;
 pub mod transport;
 pub mod trust;
 
+pub use gate::{Ask, Gate, Keeper};
 pub use keys::Keys;
 pub use net::Net;
 pub use probe::probe;
@@ -22,6 +25,7 @@ pub use transport::{Dialer, Link};
 
 use self::bequest::{Bequest, Heir};
 use super::failover::{Action, Event, Failover, Rules};
+use super::permit::{Permit, Permits};
 use super::rtmp::StreamInfo;
 use super::status::{DestinationStatus, IngestState, Role};
 use crate::config::Destination;
@@ -59,6 +63,8 @@ pub struct Publisher<D> {
     pub clock: Clock,
     /// The way there.
     pub dialer: D,
+    /// Which ingests it may use.
+    pub gate: Gate,
     /// How to go about it: [`Rules::new`] but in tests.
     pub rules: Rules,
     /// Sessions of this destination that an earlier process has left.
@@ -77,8 +83,19 @@ pub async fn run<D: Dialer>(
     status: watch::Sender<DestinationStatus>,
     cancel: CancellationToken,
 ) -> Result<(), Infallible> {
-    let Publisher { destination, mut keys, metadata, reader, clock, dialer, rules, inherited, heir, beat } =
-        publisher;
+    let Publisher {
+        destination,
+        mut keys,
+        metadata,
+        reader,
+        clock,
+        dialer,
+        gate,
+        rules,
+        inherited,
+        heir,
+        beat,
+    } = publisher;
     let mut seed = DefaultHasher::new();
     (&destination.name, clock.now()).hash(&mut seed);
     let now = clock.now();
@@ -111,11 +128,15 @@ pub async fn run<D: Dialer>(
                 dialer,
                 destination: destination.name,
                 heir,
+                gate: gate.clone(),
             },
         ),
+        gate,
+        permits: Permits::ALL,
         status,
         refresh: now,
     };
+    task.obey();
     for bequest in inherited {
         task.inherit(bequest, now, rules.skip);
     }
@@ -149,6 +170,9 @@ struct Task<D: Dialer> {
     reader: Reader,
     clock: Clock,
     sessions: Sessions<D>,
+    gate: Gate,
+    /// As the machine knows them.
+    permits: Permits,
     status: watch::Sender<DestinationStatus>,
     /// When the status is to be brought up to date.
     refresh: MediaTime,
@@ -187,6 +211,10 @@ impl<D: Dialer> Task<D> {
         };
         let event = tokio::select! {
             biased;
+            () = self.gate.changed() => {
+                self.obey();
+                Event::Tick
+            }
             told = self.sessions.next() => match told {
                 Told::Report(role, Report::Ready) => Event::Ready(role),
                 Told::Report(_, Report::Moving | Report::Alive) | Told::Nothing => Event::Tick,
@@ -209,6 +237,32 @@ impl<D: Dialer> Task<D> {
             () = rest => Event::Tick,
         };
         self.tell(event);
+    }
+
+    /// Passes on which ingests may be used, before anything else is decided.
+    fn obey(&mut self) {
+        let permits = self.gate.permits();
+        let before = std::mem::replace(&mut self.permits, permits);
+        let now = self.clock.now();
+        for role in [Role::Primary, Role::Backup] {
+            if let Some(through) = permits.through[role as usize] {
+                let actions = self.machine.on(Event::Predecessor(role, through), now);
+                self.act(actions, now);
+            }
+            if permits.of(role) == before.of(role) {
+                continue;
+            }
+            let event = match permits.of(role) {
+                Permit::Granted => Event::Permit(role, true),
+                Permit::Leave => Event::Permit(role, false),
+                Permit::Lost => Event::Lost(role),
+            };
+            if permits.of(role) != Permit::Granted {
+                self.sessions.bury(role);
+            }
+            let actions = self.machine.on(event, now);
+            self.act(actions, now);
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -282,6 +336,8 @@ impl<D: Dialer> Task<D> {
                 if state != ingest.state {
                     (ingest.state, ingest.since) = (state, now);
                 }
+                ingest.proven = machine.proven(ingest.ingest);
+                ingest.acked = ingest.acked.max(sessions.through(ingest.ingest)).max(ingest.proven);
                 ingest.acked_lag = sessions.through(ingest.ingest).map(|through| now.since(through));
                 ingest.sent_bytes = sessions.sent(ingest.ingest);
             }

@@ -242,6 +242,7 @@ impl Service {
             let publisher = Publisher {
                 inherited,
                 heir: estate.as_ref().map(Estate::heir),
+                gate: publish::task::Gate::open(),
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
                 keys,

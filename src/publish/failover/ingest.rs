@@ -29,6 +29,8 @@ pub(super) struct Ingest {
     pub(super) opened: MediaTime,
     /// All media before this was delivered here for certain, or may be taken as such.
     pub(super) resume: Option<MediaTime>,
+    /// The same, without what nobody but a predecessor has shown.
+    pub(super) proven: Option<MediaTime>,
     ended: MediaTime,
     /// Failures since it last carried the stream: what a retry waits by.
     attempts: u32,
@@ -46,6 +48,7 @@ impl Ingest {
             state: State::Idle,
             opened: MediaTime::default(),
             resume: None,
+            proven: None,
             ended: MediaTime::default(),
             attempts: 0,
             failures: 0,
@@ -59,6 +62,7 @@ impl Ingest {
         }
         if matches!(self.state, State::Live { .. } | State::Closing { .. }) {
             self.resume = self.resume.max(Some(sure));
+            self.proven = self.proven.max(Some(sure));
         }
     }
 
@@ -86,10 +90,22 @@ impl Ingest {
         let closing = matches!(self.state, State::Closing { .. });
         if closing {
             self.resume = self.resume.max(Some(through));
+            self.proven = self.proven.max(Some(through));
             self.state = State::Idle;
             self.ended = now;
         }
         closing
+    }
+
+    /// Its session is dropped, by nobody's fault. False if there was none.
+    pub(super) fn lost(&mut self, now: MediaTime) -> bool {
+        let open = self.state != State::Idle;
+        if open {
+            (self.attempts, self.failures) = (0, 0);
+            self.state = State::Idle;
+            self.ended = now;
+        }
+        open
     }
 
     /// When to try it while nothing else carries the stream. Delays run from the *start* of the

@@ -1,5 +1,6 @@
 //! A client on its link: bytes in both directions, from whichever side they come.
 
+use super::pass::Pass;
 use super::session::Error;
 use super::transport::Link;
 use crate::publish::limits;
@@ -18,13 +19,14 @@ const KEEP: usize = 256 << 10;
 pub(super) struct Pipe<L> {
     pub(super) link: L,
     pub(super) client: Client,
+    pass: Pass,
     flushed: bool,
     scratch: [u8; 4096],
 }
 
 impl<L: Link> Pipe<L> {
-    pub(super) fn new(link: L, client: Client) -> Self {
-        Self { link, client, flushed: true, scratch: [0; 4096] }
+    pub(super) fn new(link: L, client: Client, pass: Pass) -> Self {
+        Self { link, client, pass, flushed: true, scratch: [0; 4096] }
     }
 
     /// Goes through RTMP's steps up to the accepted publish, each within its limit.
@@ -50,16 +52,28 @@ impl<L: Link> Pipe<L> {
     }
 
     /// Takes in what came and writes what is to be written. Ends when something came, or when the
-    /// last of the output went out; can be dropped and called again at any time.
+    /// last of the output went out; can be dropped and called again at any time. After standing
+    /// still nothing is written before it is known that nobody else has taken over.
     pub(super) async fn pump(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll(cx)).await
+        loop {
+            self.pass.renew().await?;
+            match poll_fn(|cx| self.poll(cx)).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// `false` if the pass has to be renewed first.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
+        if !self.pass.holds() {
+            return Poll::Ready(Ok(false));
+        }
         // What the peer has to say comes first: it may be the reason why it takes nothing.
         let came = self.poll_in(cx)?;
         let went = self.poll_out(cx)?;
-        if came || went { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if came || went { Poll::Ready(Ok(true)) } else { Poll::Pending }
     }
 
     fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {

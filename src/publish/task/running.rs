@@ -12,7 +12,7 @@ use crate::publish::rtmp::Target;
 use crate::publish::status::Role;
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -124,6 +124,11 @@ impl<D: Dialer> Sessions<D> {
         if let Some(running) = self.forget(role) {
             running.task.abort();
         }
+    }
+
+    /// Drops what is kept of a session that was given up: the ingest may be another's from now on.
+    pub(super) fn bury(&self, role: Role) {
+        drop(self.graves[role as usize].lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn forget(&mut self, role: Role) -> Option<Running> {

@@ -4,6 +4,8 @@
 //! queue but the burst that is being written; while that is not out, nothing new is read.
 
 use super::bequest::{Bequest, Deed, Heir};
+use super::gate::Gate;
+use super::pass::Pass;
 use super::pipe::Pipe;
 use super::transport::{self, Dialer, Given, Link};
 use crate::host::Clock;
@@ -53,6 +55,9 @@ pub enum Error {
         /// What was being done.
         what: &'static str,
     },
+    /// Another node has the ingest.
+    #[error("another node has taken the ingest")]
+    Lost,
     /// The peer does not take the stream, or not fast enough.
     #[error(transparent)]
     Fault(#[from] ledger::Fault),
@@ -80,7 +85,7 @@ impl Error {
             Self::Closed { what } | Self::Broken { what, .. } => {
                 [limits::name(Phase::Publishing), limits::name(Phase::Live)].contains(what)
             }
-            Self::Dial(_) | Self::NoAnswer { .. } | Self::Fault(_) => false,
+            Self::Dial(_) | Self::NoAnswer { .. } | Self::Fault(_) | Self::Lost => false,
         }
     }
 }
@@ -151,6 +156,7 @@ pub(super) struct Source<D> {
     pub(super) dialer: D,
     pub(super) destination: String,
     pub(super) heir: Option<Heir>,
+    pub(super) gate: Gate,
 }
 
 /// Where a session's media begins, or goes on.
@@ -178,10 +184,13 @@ pub(super) async fn run<D: Dialer>(
     role: Role,
     mut ties: Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
-    let link = source.dialer.dial(&target.url).await?;
+    let mut pass = Pass::new(source.gate.clone(), role);
+    // What it takes to ask is gone by while the connection is made.
+    let dial = async { source.dialer.dial(&target.url).await.map_err(Error::from) };
+    let (link, ()) = tokio::try_join!(dial, pass.enter())?;
     drop(ties.grave.lock().unwrap_or_else(PoisonError::into_inner).take());
     let client = Client::new(&target, source.clock.now().samples());
-    let mut pipe = Pipe::new(link, client);
+    let mut pipe = Pipe::new(link, client, pass);
     let result = async {
         let course = open(&mut pipe, &source, &mut ties).await?;
         live(&mut pipe, source, course, (&target, role), &mut ties).await
@@ -207,7 +216,7 @@ pub(super) async fn inherit<D: Dialer>(
     mut ties: Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
     let Deed { ingest, base, sure, cursor, standing, .. } = deed;
-    let mut pipe = Pipe::new(link, Client::resume(&target, standing));
+    let mut pipe = Pipe::new(link, Client::resume(&target, standing), Pass::new(source.gate.clone(), ingest));
     let course = Course { cursor, base, sure };
     let result = live(&mut pipe, source, course, (&target, ingest), &mut ties).await;
     ties.gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
