@@ -45,6 +45,7 @@ pub mod record;
 pub mod rules;
 mod slot;
 pub mod slots;
+pub mod task;
 
 pub use phase::{Phase, SlotView, View};
 pub use record::{Identity, Use};

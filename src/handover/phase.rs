@@ -52,6 +52,8 @@ pub struct SlotView {
     pub ingest: Role,
     /// Whether it is this process's.
     pub mine: bool,
+    /// Another process has taken it from this one.
+    pub lost: bool,
     /// The node that has it, as the store says; `None` if it is free or not known.
     pub holder: Option<String>,
     /// What for.

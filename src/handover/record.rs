@@ -25,10 +25,11 @@ pub enum Use {
 pub struct Identity {
     /// The machine, for people.
     pub node: String,
-    /// The machine since it was booted: of two processes with the same, the earlier one is gone.
-    pub boot: String,
     /// This run of the process: no other has the same.
     pub life: String,
+    /// The earlier runs on this machine, which are over. Nothing of them is in the store: only who
+    /// has this machine's disk knows them.
+    pub before: Vec<String>,
 }
 
 /// See the module's head.
@@ -38,8 +39,6 @@ pub struct Record {
     pub format: u32,
     /// The node that holds the slot, or held it last.
     pub holder: String,
-    /// See [`Identity::boot`].
-    pub boot: String,
     /// See [`Identity::life`].
     pub life: String,
     /// Grows each time the slot is taken.
@@ -55,6 +54,9 @@ pub struct Record {
     /// All media before this instant (samples since the epoch) was acknowledged by the ingest since
     /// the holder took it.
     pub through: Option<MediaTime>,
+    /// Where a successor goes on: before that, all was delivered for certain.
+    #[serde(default)]
+    pub resume: Option<MediaTime>,
     /// The holder is on its way out.
     #[serde(default)]
     pub leaving: bool,
@@ -69,13 +71,13 @@ impl Record {
         Self {
             format: FORMAT,
             holder: me.node.clone(),
-            boot: me.boot.clone(),
             life: me.life.clone(),
             generation: before.map_or(0, |before| before.generation).saturating_add(1),
             serial: 0,
             usage,
             expires_ms: expires.as_millis() as u64,
             through: None,
+            resume: None,
             leaving: false,
             wanted: None,
         }
@@ -86,7 +88,7 @@ impl Record {
     pub fn read(bytes: &[u8], expires: Duration) -> Self {
         let known = serde_json::from_slice(bytes).ok().filter(|record: &Self| record.format == FORMAT);
         known.unwrap_or_else(|| {
-            let nobody = Identity { node: "unknown".into(), boot: String::new(), life: String::new() };
+            let nobody = Identity { node: "unknown".into(), life: String::new(), before: Vec::new() };
             Self::taken(&nobody, None, Use::Active, expires)
         })
     }
@@ -103,7 +105,8 @@ impl Record {
 
     /// Whether an earlier process on this machine wrote it, which is gone.
     pub fn is_of_predecessor_of(&self, me: &Identity) -> bool {
-        (&self.holder, &self.boot) == (&me.node, &me.boot) && self.life != me.life
+        // A disk may have been copied from another machine.
+        self.holder == me.node && me.before.contains(&self.life)
     }
 
     /// How long after it was last seen to change it has expired.
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back_and_the_names_are_the_documented_ones() {
-        let me = Identity { node: "i-0abc".into(), boot: "b".into(), life: "l".into() };
+        let me = Identity { node: "i-0abc".into(), life: "l".into(), before: Vec::new() };
         let mut record = Record::taken(&me, None, Use::Spare, Duration::from_secs(30));
         record.through = Some(MediaTime::from_samples(7));
         let bytes = record.write();

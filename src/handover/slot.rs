@@ -15,8 +15,10 @@ pub struct Using {
     pub busy: bool,
     /// A session carries the stream.
     pub live: bool,
-    /// All media before this instant was delivered there.
+    /// All media before this instant was acknowledged there.
     pub delivered: Option<MediaTime>,
+    /// Where another session would go on.
+    pub proven: Option<MediaTime>,
 }
 
 /// What is known of the record.
@@ -64,9 +66,7 @@ pub(super) struct Slot {
     pub(super) attempted: Option<Instant>,
     /// A session waits to hear whether it may go on.
     pub(super) asked: bool,
-    /// Another process has taken it from this one.
-    pub(super) usurped: bool,
-    /// That has just been found out.
+    /// Another process has taken it from this one, as has just been found out.
     pub(super) lost: bool,
     /// The last process on this machine had it.
     pub(super) remembered: bool,
@@ -93,10 +93,9 @@ impl Slot {
             pending: None,
             attempted: None,
             asked: false,
-            usurped: false,
             lost: false,
             remembered: false,
-            using: Using { busy: false, live: false, delivered: None },
+            using: Using { busy: false, live: false, delivered: None, proven: None },
             busy: None,
             yielded: None,
             permit: Permit::Leave,
@@ -150,7 +149,7 @@ impl Slot {
             Known::Absent => now,
             Known::There { record, .. } => match record.usage {
                 Use::Free => now,
-                _ if record.is_of_predecessor_of(me) && !self.usurped => now,
+                _ if record.is_of_predecessor_of(me) => now,
                 Use::Spare if hungry => now,
                 Use::Spare => self.still + rules.expiry,
                 // A record of nonsense must not hold a slot for ever.
@@ -207,7 +206,6 @@ impl Slot {
                 let mine = presumed && self.free_from(me, true, rules, now).is_some_and(|from| from <= now);
                 if self.held() && !mine {
                     self.hold = None;
-                    self.usurped = true;
                     return true;
                 }
                 false

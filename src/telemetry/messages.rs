@@ -83,6 +83,13 @@ messages! {
     RENDITION_UNSHARED = "179247c2a8344febb1b174f06ac702a7", WARN, "a rendition cannot be given to the bucket; it will be tried again";
     BUCKET_UNSEEN = "8e1071ff0a8a4008964b44482af76145", WARN, "the renditions in the bucket cannot be looked at";
     RENDITION_UNFIT = "6f0ed7f4410a477ca7934a7a1d9ce9b4", WARN, "a rendition in the bucket is of no use here";
+    // Slots.
+    SLOT_TAKEN = "2c14f94d1d642604bc182725b0b67fd2", INFO, "this node may use the ingest";
+    SLOT_LOST = "919732c9b73169cecd38c1c5060d481e", WARN, "another node has taken the ingest";
+    SLOT_RELEASED = "5446dac9e2d3c18122e334698bc5bb5b", INFO, "the ingest is free for other nodes";
+    STANDING_BY = "93c0eec6652957acc465a467b4df105d", INFO, "other nodes have every ingest; this one stands by";
+    SLOTS_AWAY = "783a15df018794762e8c2ba12ced5d6f", WARN, "the slots are out of reach; what is on air stays on air";
+    SLOTS_BACK = "c21a21a78f29e7d2928e36faae99c859", INFO, "the slots are back";
     // The library.
     LIBRARY_COMPLETE = "6d896559b68357f39d821c0305a1c109", INFO, "the library is complete";
     PASSED_OVER = "a25a9e4f2024553790d1e7147809bd17", WARN, "passed over in the library";

@@ -10,11 +10,11 @@ struct Scene {
 }
 
 fn me() -> Identity {
-    Identity { node: "i-me".into(), boot: "here".into(), life: "mine".into() }
+    Identity { node: "i-me".into(), life: "mine".into(), before: vec!["before".into()] }
 }
 
 fn other(usage: Use) -> Record {
-    let other = Identity { node: "i-other".into(), boot: "there".into(), life: "theirs".into() };
+    let other = Identity { node: "i-other".into(), life: "theirs".into(), before: Vec::new() };
     Record { generation: 4, ..Record::taken(&other, None, usage, Duration::from_secs(30)) }
 }
 
@@ -49,7 +49,7 @@ impl Scene {
 
     fn uses(&mut self, millis: u64, role: Role, live: bool) -> Vec<Action> {
         let delivered = Some(MediaTime::from_samples(1 << 40).plus(Duration::from_millis(millis)));
-        self.at(millis, Event::Uses(role, Using { busy: live, live, delivered }))
+        self.at(millis, Event::Uses(role, Using { busy: live, live, delivered, proven: delivered }))
     }
 
     /// A lone node that publishes on primary, at 10 s.
@@ -97,7 +97,7 @@ fn the_first_node_takes_both_and_does_not_open_backup_while_primary_is_coming() 
 fn a_newcomer_takes_the_spare_one_at_once_and_goes_on_from_where_the_other_was() {
     let mut scene = Scene::new(Redundancy::Failover, true);
     let through = MediaTime::from_samples(1 << 40).minus(Duration::from_secs(3));
-    let primary = Record { through: Some(through), ..other(Use::Active) };
+    let primary = Record { resume: Some(through), ..other(Use::Active) };
     scene.at(10, Event::Read(Primary, Some((primary, version(7)))));
     let actions = scene.at(10, Event::Read(Backup, Some((other(Use::Spare), version(3)))));
     assert_eq!(puts(&actions), [(Backup, Use::Active, 5)]);

@@ -1,6 +1,6 @@
 //! What is the case, for those who ask.
 
-use super::{Known, Slots};
+use super::{Known, Permit, Slots};
 use crate::handover::phase::{Phase, SlotView, View};
 use crate::handover::record::Use;
 
@@ -20,6 +20,7 @@ impl Slots {
             SlotView {
                 ingest: slot.role,
                 mine: slot.held(),
+                lost: slot.permit == Permit::Lost,
                 holder: record.map(|record| record.holder.clone()),
                 usage: record.map(|record| record.usage),
                 generation: slot.record().map_or(0, |record| record.generation),

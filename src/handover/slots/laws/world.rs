@@ -96,6 +96,7 @@ pub struct World {
     base: Instant,
     now: u64,
     lives: u64,
+    before: Vec<Vec<String>>,
     objects: [Option<(Record, u64)>; 2],
     nodes: Vec<Option<Node>>,
     /// Clocks of the programme, in milliseconds from the true one.
@@ -123,6 +124,7 @@ impl World {
             base: Instant::now(),
             now: 0,
             lives: 0,
+            before: vec![Vec::new(); 3],
             objects: [None, None],
             nodes: vec![None, None, None],
             offsets,
@@ -143,8 +145,10 @@ impl World {
             return;
         }
         self.lives += 1;
-        let (name, life) = (format!("node-{node}"), format!("{}", self.lives));
-        let me = Identity { node: name.clone(), boot: name, life };
+        let life = self.lives.to_string();
+        let me =
+            Identity { node: format!("node-{node}"), life: life.clone(), before: self.before[node].clone() };
+        self.before[node].push(life);
         let rules = Rules::new(if self.both { Redundancy::Both } else { Redundancy::Failover });
         let slots = Slots::new(me, rules, true, self.time(node)).remembering(&self.memory[node]);
         self.note(node, "starts".into());
