@@ -40,13 +40,15 @@ pub enum Event {
     /// Somebody is about to send to the ingest, and waits for [`Action::Answer`].
     Ask(Role),
     /// Give everything back: when somebody else is on air, or from `leave` on; by `deadline` in any
-    /// case. Told twice, the earlier counts.
+    /// case. Told twice, the later word counts.
     Drain {
         /// From when on this node goes off the air whether or not another is on.
         leave: Instant,
         /// When all has to be over.
         deadline: Instant,
     },
+    /// Stay after all.
+    Stay,
 }
 
 /// What to do about it.
@@ -158,6 +160,7 @@ impl Slots {
             }
             Event::Wrote(role, version) => {
                 let through = self.predecessors(role);
+                let makes_room = self.leaving.is_none();
                 if let Some(slot) = self.slot_mut(role)
                     && let Some(pending) = slot.pending.take()
                 {
@@ -165,7 +168,7 @@ impl Slots {
                     let active =
                         pending.record.as_ref().is_some_and(|r| r.usage == Use::Active && r.is_of(&me));
                     slot.wrote(pending, version, &me, &rules, now);
-                    if held && !slot.held() {
+                    if held && !slot.held() && makes_room {
                         slot.yielded = Some(now + rules.yielded);
                     }
                     if !held && slot.held() {
@@ -205,9 +208,10 @@ impl Slots {
                     slot.asked = true;
                 }
             }
+            Event::Stay => self.leaving = None,
             Event::Drain { leave, deadline } => {
                 let before = self.leaving.get_or_insert(Leaving::new(leave, deadline, now));
-                (before.leave, before.deadline) = (before.leave.min(leave), before.deadline.min(deadline));
+                (before.leave, before.deadline) = (leave, deadline);
             }
         }
     }

@@ -53,7 +53,8 @@ pub async fn run<S: Store>(
     view: watch::Sender<View>,
     cancel: CancellationToken,
 ) {
-    let mut task = Task::new(settings, &status.borrow_and_update(), view).await;
+    let first = status.borrow_and_update().clone();
+    let mut task = Task::new(settings, &first, view).await;
     task.tell(Event::Tick, &keeper);
     task.drain(&mut drain, &keeper);
     loop {
@@ -123,9 +124,11 @@ impl<S: Store> Task<S> {
 
     fn drain(&mut self, drain: &mut watch::Receiver<Option<Drain>>, keeper: &Keeper) {
         let drain = drain.borrow_and_update().clone();
-        if let Some(drain) = drain {
-            self.tell(Event::Drain { leave: drain.leave_at(), deadline: drain.deadline }, keeper);
-        }
+        let event = match drain {
+            Some(drain) => Event::Drain { leave: drain.leave_at(), deadline: drain.deadline },
+            None => Event::Stay,
+        };
+        self.tell(event, keeper);
     }
 
     fn tell(&mut self, event: Event, keeper: &Keeper) {

@@ -2,6 +2,7 @@
 //! somebody wants it, and operators' requests, passed on to the schedule.
 
 use super::notice::Notices;
+use super::slots::Slots;
 use crate::control::status::{self, Phase, Status};
 use crate::control::{self, Forecast, Plan, Refusal, Timestamp};
 use crate::host::Clock;
@@ -31,6 +32,8 @@ pub(super) struct Desk {
     pub(super) destinations: Vec<watch::Receiver<DestinationStatus>>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) draining: tokio_util::sync::CancellationToken,
+    /// Which ingests this node may use, if it shares them.
+    pub(super) slots: Slots,
     /// Off the air for a notice.
     pub(super) drained: tokio_util::sync::CancellationToken,
     pub(super) notices: Notices,
@@ -104,7 +107,10 @@ impl Desk {
         let sent = |d: &DestinationStatus| d.ingests.iter().any(|ingest| ingest.sent_bytes > 0);
         match () {
             () if self.drained.is_cancelled() => Phase::Drained,
-            () if self.draining.is_cancelled() || self.notices.going() => Phase::Draining,
+            () if self.draining.is_cancelled() || self.notices.going() || self.slots.leave() => {
+                Phase::Draining
+            }
+            () if self.slots.stand_by() => Phase::StandingBy,
             () if destinations.iter().all(DestinationStatus::live) => Phase::OnAir,
             () if !destinations.iter().any(sent) => Phase::Starting,
             () => Phase::Degraded,

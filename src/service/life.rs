@@ -87,7 +87,7 @@ impl Service {
 
     /// Attends to everything, until it is known what comes next.
     async fn attend(&mut self, signals: &mut Signals) -> Result<Told, Error> {
-        let Self { stages, desk, reload, notifier, health, notices, .. } = self;
+        let Self { stages, desk, reload, notifier, health, notices, slots, .. } = self;
         let refused = reload.refused();
         let left = desk.drained.is_cancelled();
         let line = async {
@@ -108,6 +108,9 @@ impl Service {
                 notices.withdrawn().await;
                 return Told::Return;
             }
+            if slots.are_shared() {
+                return Told::Leave(slots.leave_for(&mut notices.drain()).await);
+            }
             // Nobody can relieve a channel that has no slots.
             let (_nobody, mut relieved) = watch::channel(false);
             Told::Leave(notices.leave(&mut relieved).await)
@@ -123,13 +126,23 @@ impl Service {
 
     /// Closes every session in order, or gives that up after [`CLOSING`] or when `forced`.
     async fn close(&mut self, reason: &str, forced: impl Future<Output = ()>) -> Ended {
-        self.drain.cancel();
         tracing::info!(message_id = messages::DRAINING, reason, deadline_s = CLOSING.as_secs(), "draining");
+        let drain = Drain::at_once(reason, Instant::now());
+        let deadline = drain.deadline;
+        let Self { stages, slots, .. } = self;
+        let close = async {
+            // Other nodes first: one may be about to take over.
+            slots.drain(Some(drain));
+            slots.released().await;
+            self.drain.cancel();
+            stages.published().await;
+        };
         let ended = tokio::select! {
-            () = self.stages.published() => Ended::Drained,
-            () = tokio::time::sleep(CLOSING) => Ended::Forced,
+            () = close => Ended::Drained,
+            () = tokio::time::sleep_until(deadline) => Ended::Forced,
             () = forced => Ended::Forced,
         };
+        self.drain.cancel();
         match ended {
             Ended::Forced => tracing::warn!(
                 message_id = messages::DRAIN_FORCED,

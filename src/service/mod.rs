@@ -26,6 +26,7 @@ mod life;
 mod notice;
 mod place;
 mod reload;
+mod slots;
 mod stages;
 mod tell;
 
@@ -53,6 +54,7 @@ pub use life::Ended;
 use notice::Notices;
 use place::Place;
 use reload::Reload;
+use slots::{Member, Slots};
 use stages::Stages;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -141,6 +143,7 @@ pub struct Service {
     watchdog: Option<Duration>,
     health: Health,
     notices: Notices,
+    slots: Slots,
 }
 
 impl Service {
@@ -226,23 +229,33 @@ impl Service {
         let pulse = health.watch("schedule", started);
         stages.carry("schedule", schedule.run(requests, move || pulse.beat(), stop.clone()));
 
+        let member = match place.bucket() {
+            Some(bucket) => Some(Member::begin(bucket, &node, &folders).await),
+            None => None,
+        };
         let mut inherited = heirs::inherit(held, &folders.state, &profile.id().to_string(), &notifier).await;
-        let estate = keeps.then(|| Estate::new(&folders.state, profile.id().to_string()));
+        // Where other nodes may take over, a session without its process is nobody's.
+        let estate =
+            (keeps && member.is_none()).then(|| Estate::new(&folders.state, profile.id().to_string()));
+        if member.is_some() {
+            inherited.clear();
+        }
         let reader = Reader::new(programme.clone());
         let metadata = stream_info(&config);
-        let mut destinations = Vec::new();
+        let (mut destinations, mut slots) = (Vec::new(), Slots::new());
         stages.feed("keys", keys::run(round, stop.clone()));
         for (destination, keys) in config.destinations.iter().cloned().zip(keys) {
             let name = format!("publish {}", destination.name);
             let pulse = health.watch(&name, started);
             let dialer = Net::new(destination.ca_file.as_deref())?;
             let (status, receiver) = watch::channel(DestinationStatus::idle(&destination, clock.now()));
+            let gate = slots.gate(member.as_ref(), &receiver, &clock, &mut stages, &stop);
             let ours = |bequest: &mut Bequest| bequest.deed.destination == destination.name;
             let inherited = inherited.extract_if(.., ours).collect();
             let publisher = Publisher {
                 inherited,
                 heir: estate.as_ref().map(Estate::heir),
-                gate: publish::task::Gate::open(),
+                gate,
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
                 keys,
@@ -275,6 +288,7 @@ impl Service {
             destinations,
             commands,
             draining: drain.clone(),
+            slots: slots.clone(),
             drained,
             notices: notices.clone(),
         };
@@ -286,7 +300,7 @@ impl Service {
                 Ok::<_, std::convert::Infallible>(())
             }
         });
-        Ok(Self { stages, desk, reload, drain, stop, estate, notifier, watchdog, health, notices })
+        Ok(Self { stages, desk, reload, drain, stop, estate, notifier, watchdog, health, notices, slots })
     }
 }
 

@@ -36,7 +36,6 @@ impl Notices {
     }
 
     /// The drain that a notice asks for, for whoever hands the channel over to another node.
-    #[allow(dead_code, reason = "what hands over comes with slots")]
     pub(super) fn drain(&self) -> watch::Receiver<Option<Drain>> {
         self.drain.clone()
     }

@@ -31,6 +31,14 @@ impl Place {
         }
     }
 
+    /// The bucket, if there is one: what several nodes share.
+    pub(super) fn bucket(&self) -> Option<Bucket> {
+        match self {
+            Self::Machine(_) => None,
+            Self::Bucket(bucket) => Some(bucket.clone()),
+        }
+    }
+
     /// What nodes agree through.
     pub(super) fn store(&self, folders: &Folders) -> Shared {
         match self {

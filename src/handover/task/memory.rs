@@ -92,7 +92,7 @@ mod tests {
         assert!(first.before.is_empty() && memory.held("youtube").is_empty());
         memory.hold("youtube", &[Role::Backup]);
         let second = memory.begin("i-1");
-        assert_eq!(second.before, [first.life.clone()]);
+        assert_eq!(second.before, std::slice::from_ref(&first.life));
         assert_ne!(second.life, first.life);
         assert_eq!(memory.held("youtube"), [Role::Backup]);
         for _ in 0..100 {

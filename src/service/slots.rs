@@ -1,0 +1,141 @@
+//! The channel's slots, if it shares its ingests with other nodes: a gate for every destination, and
+//! the way out when a signal or a notice asks for it.
+
+use super::stages::Stages;
+use crate::handover::record::Identity;
+use crate::handover::task::{Memory, Settings};
+use crate::handover::{self, Phase, Rules, View};
+use crate::host::folders::Folders;
+use crate::host::{Clock, Drain};
+use crate::publish::DestinationStatus;
+use crate::publish::task::Gate;
+use crate::store::Store;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// See the module's head. Clones see the same slots.
+#[derive(Clone)]
+pub(super) struct Slots {
+    drain: Arc<watch::Sender<Option<Drain>>>,
+    views: Vec<watch::Receiver<View>>,
+}
+
+/// This node as one of several: where the slots are, and who it is to the others.
+pub(super) struct Member<S> {
+    store: Arc<S>,
+    me: Identity,
+    memory: Memory,
+}
+
+impl<S: Store> Member<S> {
+    /// Begins this process's life on this machine.
+    pub(super) async fn begin(store: S, node: &str, folders: &Folders) -> Self {
+        let (memory, name) = (Memory::new(&folders.state), node.to_owned());
+        let begin = {
+            let memory = memory.clone();
+            tokio::task::spawn_blocking(move || memory.begin(&name))
+        };
+        let me = begin.await.expect("it does not panic, and is waited for");
+        Self { store: Arc::new(store), me, memory }
+    }
+}
+
+impl Slots {
+    /// For a channel whose destinations are still to come.
+    pub(super) fn new() -> Self {
+        Self { drain: Arc::new(watch::channel(None).0), views: Vec::new() }
+    }
+
+    /// The gate of a destination. Where nothing is shared it is open.
+    pub(super) fn gate<S: Store>(
+        &mut self,
+        member: Option<&Member<S>>,
+        status: &watch::Receiver<DestinationStatus>,
+        clock: &Clock,
+        stages: &mut Stages,
+        stop: &CancellationToken,
+    ) -> Gate {
+        let Some(member) = member else { return Gate::open() };
+        let (gate, keeper) = Gate::kept();
+        let (destination, redundancy) = {
+            let status = status.borrow();
+            (status.name.clone(), status.redundancy)
+        };
+        let settings = Settings {
+            destination,
+            me: member.me.clone(),
+            rules: Rules::new(redundancy),
+            store: member.store.clone(),
+            clock: clock.clone(),
+            memory: member.memory.clone(),
+        };
+        let (show, view) = watch::channel(View::default());
+        let run =
+            handover::task::run(settings, status.clone(), keeper, self.drain.subscribe(), show, stop.clone());
+        stages.feed("slots", async {
+            run.await;
+            Ok::<_, Infallible>(())
+        });
+        self.views.push(view);
+        gate
+    }
+
+    /// Whether this node shares its ingests with others.
+    pub(super) fn are_shared(&self) -> bool {
+        !self.views.is_empty()
+    }
+
+    /// Gives everything back when a notice asks for it; gives the notice's drain when that is done,
+    /// or when there is no more time for it. Cancel-safe.
+    pub(super) async fn leave_for(&mut self, notices: &mut watch::Receiver<Option<Drain>>) -> Drain {
+        loop {
+            let drain = notices.borrow_and_update().clone();
+            self.drain(drain.clone());
+            let over = async {
+                match &drain {
+                    Some(drain) => {
+                        tokio::select! {
+                            () = self.released() => {}
+                            () = tokio::time::sleep_until(drain.deadline) => {}
+                        }
+                        drain.clone()
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                drain = over => return drain,
+                changed = notices.changed() => {
+                    if changed.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives everything back as `drain` says; `None` takes that back.
+    pub(super) fn drain(&self, drain: Option<Drain>) {
+        self.drain.send_replace(drain);
+    }
+
+    /// Waits until everything is given back. Cancel-safe.
+    pub(super) async fn released(&mut self) {
+        for view in &mut self.views {
+            // A task that is gone has nothing to give back any more.
+            let _ = view.wait_for(|view| view.phase == Phase::Released).await;
+        }
+    }
+
+    /// Whether other nodes have all ingests of every destination.
+    pub(super) fn stand_by(&self) -> bool {
+        self.are_shared() && self.views.iter().all(|view| view.borrow().phase == Phase::StandingBy)
+    }
+
+    /// Whether this node is giving them back.
+    pub(super) fn leave(&self) -> bool {
+        self.views.iter().any(|view| matches!(view.borrow().phase, Phase::Leaving | Phase::Released))
+    }
+}
