@@ -63,7 +63,8 @@ impl Cloud {
         let mut channel = Channel::new(name);
         channel.source = Some(format!("s3://{}/lofi", self.name));
         channel.environment = self.moto.environment().into();
-        channel.to("here", to, None, "");
+        // Destinations of their own: they share the programme, and no ingest.
+        channel.to(name, to, None, "");
         channel
     }
 
