@@ -31,6 +31,10 @@ pub struct Status {
     pub destinations: Vec<Destination>,
     /// What there is to play.
     pub library: Library,
+    /// What is wrong where music, renditions and schedule lie; empty while all is well. Nothing on air
+    /// depends on it.
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
     /// What has been announced about this machine's end.
     pub notice: Option<Notice>,
 }
@@ -54,6 +58,21 @@ pub enum Phase {
     /// From a daemon that knows more phases than this program.
     #[serde(untagged)]
     Other(String),
+}
+
+impl Phase {
+    /// For a person: `on air`.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Starting => "starting",
+            Self::OnAir => "on air",
+            Self::Degraded => "degraded",
+            Self::StandingBy => "standing by",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Other(other) => other,
+        }
+    }
 }
 
 /// The entry on air.
@@ -224,6 +243,44 @@ pub struct Quarantined {
     pub reason: String,
 }
 
+/// Something that cannot be read or written where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What it is about.
+    pub part: Part,
+    /// One sentence.
+    pub reason: String,
+    /// What a person can do about it; `None` where it passes by itself, or nobody knows.
+    pub hint: Option<String>,
+}
+
+/// What lies in a bucket or a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The media source.
+    Music,
+    /// What the nodes of a channel have rendered.
+    Renditions,
+    /// What plays when.
+    Schedule,
+    /// From a daemon that knows more parts than this program.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Part {
+    /// Its name in `--json`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Music => "music",
+            Self::Renditions => "renditions",
+            Self::Schedule => "schedule",
+            Self::Other(other) => other,
+        }
+    }
+}
+
 /// An announcement about this machine's end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
@@ -288,6 +345,7 @@ pub(crate) mod tests {
                 failovers: 0,
             }],
             library: Library { tracks: 41, ready: 41, complete: true, ..Library::default() },
+            troubles: Vec::new(),
             notice: None,
         }
     }
@@ -298,6 +356,8 @@ pub(crate) mod tests {
         status.library.quarantined = vec![Quarantined { source: "a.mp3".into(), reason: "empty".into() }];
         status.library.rendering = Some(Rendering { source: "b.mp3".into(), done: 0.5 });
         status.library.syncing = Some(Syncing { files: 1, total: 2, bytes: 3, total_bytes: 4 });
+        let reason = "cannot list s3://music/lofi/renditions: access denied".into();
+        status.troubles = vec![Trouble { part: Part::Renditions, reason, hint: Some("allow it".into()) }];
         insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap());
     }
 

@@ -2,7 +2,9 @@
 
 use super::Timestamp;
 use super::ink::{self, Line, Style, bar, fit, wrap};
-use super::status::{Destination, Ingest, IngestState, Library, Phase, Redundancy, Role, Status, Upcoming};
+use super::status::{
+    Destination, Ingest, IngestState, Library, Phase, Redundancy, Role, Status, Trouble, Upcoming,
+};
 use std::time::Duration;
 
 /// More of the coming entries than these are for `nonstop plan`.
@@ -24,6 +26,10 @@ pub fn render_text(status: &Status, now: Timestamp, width: usize, color: bool) -
     }
     lines.push(Line::new());
     lines.extend(library(&status.library, width));
+    for trouble in &status.troubles {
+        lines.push(Line::new());
+        lines.extend(troubled(trouble, width));
+    }
     if let Some(notice) = &status.notice {
         let when = notice.deadline.map(|at| format!(", in {}", span(at.since(now)))).unwrap_or_default();
         lines.push(Line::new());
@@ -33,16 +39,12 @@ pub fn render_text(status: &Status, now: Timestamp, width: usize, color: bool) -
 }
 
 fn head(status: &Status, width: usize) -> Line {
-    let (style, phase) = match &status.phase {
-        Phase::Starting => (Style::Warn, "starting"),
-        Phase::OnAir => (Style::Good, "on air"),
-        Phase::Degraded => (Style::Bad, "degraded"),
-        Phase::StandingBy => (Style::Warn, "standing by"),
-        Phase::Draining => (Style::Warn, "draining"),
-        Phase::Drained => (Style::Warn, "drained"),
-        Phase::Other(other) => (Style::Warn, other.as_str()),
+    let style = match &status.phase {
+        Phase::OnAir => Style::Good,
+        Phase::Degraded => Style::Bad,
+        _ => Style::Warn,
     };
-    let left = Line::new().put(Style::Bold, &status.channel).plain("  ").put(style, phase);
+    let left = Line::new().put(Style::Bold, &status.channel).plain("  ").put(style, status.phase.words());
     let up = span(Duration::from_secs(status.uptime_s));
     let right =
         Line::new().put(Style::Dim, format!("{} · up {up} · nonstop {}", status.node, status.version));
@@ -170,6 +172,16 @@ fn library(library: &Library, width: usize) -> Vec<Line> {
             Line::new()
                 .put(Style::Dim, format!("      and {more} more that cannot be played (status --json)")),
         );
+    }
+    lines
+}
+
+fn troubled(trouble: &Trouble, width: usize) -> Vec<Line> {
+    let head = Line::new().put(Style::Warn, "  ! ").put(Style::Bold, trouble.part.as_str());
+    let mut lines = vec![head.put(Style::Dim, "  what is on air does not need it")];
+    lines.extend(below(&trouble.reason, 4, Style::Warn, width));
+    if let Some(hint) = &trouble.hint {
+        lines.extend(below(&format!("hint: {hint}"), 4, Style::Dim, width));
     }
     lines
 }

@@ -159,8 +159,8 @@ impl Catalogue {
             look.fresh.get_or_insert_with(|| self.entries[..look.at].to_vec());
         }
         let too_many = (!is_whole || look.files > MOST_FILES).then(|| Problem {
-            source: ".".to_owned(),
-            reason: format!("there are more than {MOST_FILES} files; the rest is left out"),
+            source: look.last.clone(),
+            reason: format!("there are more than {MOST_FILES} files; those after this one are left out"),
         });
         let mut changed = look.fresh.is_some() || too_many != self.problem || !self.complete;
         (self.problem, self.complete) = (too_many, true);

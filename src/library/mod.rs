@@ -106,3 +106,10 @@ pub struct Problem {
     /// Why, in a few words for a person.
     pub reason: String,
 }
+
+impl Problem {
+    /// Whether it is the source itself that cannot be used, and not a part of it.
+    pub fn is_whole(&self) -> bool {
+        self.source == "."
+    }
+}

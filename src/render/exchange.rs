@@ -11,6 +11,7 @@
 use super::queue::Known;
 use crate::media::rendition::{FORMAT, META_FILE};
 use crate::media::{ContentHash, Credits, Meta, ProfileId, RenditionId};
+use crate::store;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -116,7 +117,9 @@ pub struct There {
     /// It has been looked at since the start.
     pub listed: bool,
     /// Why it could not be looked at the last time.
-    pub trouble: Option<String>,
+    pub unseen: Option<store::Error>,
+    /// Why nothing could be given the last time.
+    pub ungiven: Option<store::Error>,
     renditions: HashMap<RenditionId, Lies>,
 }
 
@@ -145,7 +148,7 @@ impl There {
     /// These descriptions lie in the bucket, and no others.
     pub fn on_listing(&mut self, ids: HashSet<RenditionId>) {
         self.listed = true;
-        self.trouble = None;
+        self.unseen = None;
         self.renditions.retain(|id, _| ids.contains(id));
         for id in ids {
             self.renditions.entry(id).or_insert(Lies::Unread);

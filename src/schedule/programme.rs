@@ -6,6 +6,7 @@
 
 use super::resolve::Airing;
 use crate::media::{Cell, Grid, ProfileId, Rendition, RenditionId};
+use crate::store;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Programme {
     pub airings: Vec<Airing>,
     /// The renditions that are open: those on air within the next minutes, or a minute ago.
     pub open: HashMap<RenditionId, Arc<Rendition>>,
+    /// Why the log is out of reach, if it is: then this node goes on alone.
+    pub alone: Option<store::Error>,
 }
 
 /// A stretch of one rendition on air, from its start at `anchor` on, repeated if need be.

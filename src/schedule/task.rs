@@ -82,6 +82,7 @@ pub async fn start<S: Store, O: Open>(
         standby: shelf.standby.clone(),
         airings: Vec::new(),
         open: HashMap::new(),
+        alone: None,
     };
     let (programme, receiver) = watch::channel(Arc::new(programme));
     let mut keeper = Keeper {
@@ -89,7 +90,7 @@ pub async fn start<S: Store, O: Open>(
         loaded: false,
         logged: Schedule::default(),
         aired: Schedule::default(),
-        alone: false,
+        alone: None,
         untouched: true,
         waiting: VecDeque::new(),
         open: HashMap::new(),
@@ -179,7 +180,8 @@ struct Keeper<S, O> {
     logged: Schedule,
     /// What this node airs: the same, unless it is or was alone.
     aired: Schedule,
-    alone: bool,
+    /// Why the store is out of reach, if it is.
+    alone: Option<store::Error>,
     untouched: bool,
     waiting: VecDeque<ContentHash>,
     open: HashMap<RenditionId, Arc<Rendition>>,
@@ -199,7 +201,7 @@ struct Keeper<S, O> {
 impl<S: Store, O: Open> Keeper<S, O> {
     /// Until the store is looked at again.
     fn pause(&self) -> Duration {
-        if self.alone { RETRY } else { self.settings.poll }
+        if self.alone.is_some() { RETRY } else { self.settings.poll }
     }
 
     fn now(&self) -> Cell {
@@ -238,7 +240,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
 
     async fn drop_what_is_lost(&mut self) {
         let mut lost = self.broken.clone();
-        if self.alone {
+        if self.alone.is_some() {
             // What is out of reach with the store may stay so; what is here plays meanwhile.
             lost.extend(self.openings.away().cloned());
         }
@@ -261,7 +263,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     async fn write(&mut self, reason: Reason, entries: Vec<Entry>) -> bool {
         let number = self.log.next_number();
         let page = Page { format: FORMAT, number, node: self.settings.node.clone(), reason, entries };
-        if !self.alone {
+        if self.alone.is_none() {
             match self.log.append(&page).await {
                 Ok(Appended::Written) => {
                     self.logged.apply(&page);
@@ -269,7 +271,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
                     return true;
                 }
                 Ok(Appended::Lost) => return false,
-                Err(error) => self.go_alone(&error),
+                Err(error) => self.go_alone(error),
             }
         }
         self.aired.apply(&page);
@@ -278,7 +280,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
 
     /// Reads what others wrote, and comes back from being alone. Says whether anything changed.
     async fn look_at_store(&mut self) -> bool {
-        let was_alone = self.alone;
+        let was = self.alone.clone();
         let since = Cell(self.now().0.saturating_sub(self.settings.grid.cells_in(OPEN_BEHIND)));
         let read = async {
             let mut pages = Vec::new();
@@ -294,23 +296,24 @@ impl<S: Store, O: Open> Keeper<S, O> {
                 for page in &pages {
                     self.logged.apply(page);
                 }
-                match self.alone {
+                match was.is_some() {
                     true => self.rejoin().await,
                     false => pages.iter().for_each(|page| self.aired.apply(page)),
                 }
-                was_alone || !pages.is_empty()
+                was.is_some() || !pages.is_empty()
             }
             Err(error) => {
-                self.go_alone(&error);
-                !was_alone
+                self.go_alone(error);
+                self.alone != was
             }
         }
     }
 
-    fn go_alone(&mut self, error: &store::Error) {
-        if !self.alone {
+    fn go_alone(&mut self, error: store::Error) {
+        if self.alone.is_none() {
             tracing::warn!(message_id = messages::STORE_AWAY, %error, "the schedule's store is out of reach; this node goes on alone");
-            self.alone = true;
+        }
+        if self.alone.replace(error).is_none() {
             self.settle();
         }
     }
@@ -332,7 +335,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// From the end of what is on air on, the log counts again, or is written on with what this
     /// node had chosen.
     async fn rejoin(&mut self) {
-        self.alone = false;
+        let why = self.alone.take();
         self.settle();
         let soonest = self.now().plus(self.settings.rules.margin);
         let join = self.aired.at(soonest).map_or(soonest, |airing| airing.to);
@@ -352,10 +355,10 @@ impl<S: Store, O: Open> Keeper<S, O> {
         // A race that is lost here is another node's page: the next look finds it, and rejoins. A
         // write that fails has made this node alone again.
         if !ours.is_empty() && !self.write(Reason::Rotation, ours).await {
-            self.alone = true;
+            self.alone = self.alone.take().or(why);
             self.settle();
         }
-        if !self.alone {
+        if self.alone.is_none() {
             tracing::info!(message_id = messages::STORE_BACK, "the schedule's store is back");
         }
     }
@@ -371,6 +374,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             standby: self.shelf.standby.clone(),
             airings: self.aired.airings().skip(skip).cloned().collect(),
             open: self.open.clone(),
+            alone: self.alone.clone(),
         };
         self.programme.send_replace(Arc::new(programme));
         let wishes: Arc<[_]> = self.waiting.iter().chain(&plan.wishes).cloned().collect();

@@ -3,13 +3,14 @@
 
 use super::notice::Notices;
 use super::slots::Slots;
-use crate::control::status::{self, Phase, Status};
+use crate::control::status::{self, Part, Phase, Status};
 use crate::control::{self, Forecast, Plan, Refusal, Timestamp};
 use crate::host::Clock;
 use crate::library::Library;
 use crate::media::{Credits, Grid};
 use crate::publish::{DestinationStatus, IngestState, IngestStatus, Role};
 use crate::render::Shelf;
+use crate::render::exchange::There;
 use crate::schedule::command::{self, Command};
 use crate::schedule::{Airing, Entry, Programme};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     pub(super) library: watch::Receiver<Arc<Library>>,
     pub(super) shelf: watch::Receiver<Arc<Shelf>>,
+    /// What is known of the renditions in the bucket, if there is one.
+    pub(super) there: Option<watch::Receiver<Arc<There>>>,
     pub(super) programme: watch::Receiver<Arc<Programme>>,
     pub(super) destinations: Vec<watch::Receiver<DestinationStatus>>,
     pub(super) commands: mpsc::Sender<Command>,
@@ -62,6 +65,7 @@ impl control::Handler for Desk {
             next,
             destinations: destinations.into_iter().map(destination).collect(),
             library: library(&self.library.borrow(), &self.shelf.borrow()),
+            troubles: self.troubles(),
             notice: self.notices.status(),
         }
     }
@@ -115,6 +119,26 @@ impl Desk {
             () if !destinations.iter().any(sent) => Phase::Starting,
             () => Phase::Degraded,
         }
+    }
+
+    /// What is wrong where things lie, in the order of the data's way.
+    fn troubles(&self) -> Vec<status::Trouble> {
+        let mut troubles = Vec::new();
+        let mut tell = |part, reason, hint: Option<&str>| {
+            troubles.push(status::Trouble { part, reason, hint: hint.map(str::to_owned) });
+        };
+        for problem in self.library.borrow().problems.iter().filter(|problem| problem.is_whole()) {
+            tell(Part::Music, problem.reason.clone(), None);
+        }
+        if let Some(there) = self.there.as_ref().map(|there| there.borrow()) {
+            for error in [&there.unseen, &there.ungiven].into_iter().flatten() {
+                tell(Part::Renditions, error.to_string(), error.hint());
+            }
+        }
+        if let Some(error) = &self.programme.borrow().alone {
+            tell(Part::Schedule, format!("this node goes on alone: {error}"), error.hint());
+        }
+        troubles
     }
 
     /// One line for the service manager: what plays, and on which ingests.
@@ -199,7 +223,8 @@ fn ingest(ingest: IngestStatus) -> status::Ingest {
 }
 
 fn library(library: &Library, shelf: &Shelf) -> status::Library {
-    let unread = library.problems.iter().map(|problem| (&problem.source, &problem.reason));
+    let unread = library.problems.iter().filter(|problem| !problem.is_whole());
+    let unread = unread.map(|problem| (&problem.source, &problem.reason));
     let unplayable = shelf.quarantined.iter().map(|track| (&track.source, &track.reason));
     let quarantined = unread.chain(unplayable);
     status::Library {

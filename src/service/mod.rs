@@ -43,7 +43,7 @@ use crate::publish::StreamInfo;
 use crate::publish::task::bequest::Bequest;
 use crate::publish::task::{Publisher, net::Net};
 use crate::publish::{self, DestinationStatus};
-use crate::render::{self, profile::Profile};
+use crate::render::{self, profile::Profile, task::Exchange};
 use crate::schedule::{self, Rules};
 use crate::telemetry::health::Health;
 use crate::telemetry::journal::Log;
@@ -284,6 +284,7 @@ impl Service {
             clock,
             library: library_rx,
             shelf: shelf_rx,
+            there: exchange.as_ref().map(Exchange::there),
             programme,
             destinations,
             commands,

@@ -62,6 +62,8 @@ metrics! {
         "1 while rendering is paused, by a full disk for example.";
     INCOMPLETE = "nonstop_library_incomplete", Gauge, "ratio", &[], None,
         "1 while the media source has not been gone through since the start: a bucket out of reach, for example.";
+    STORE = "nonstop_store_reachable", Gauge, "ratio", &[], Some("StoreReachable"),
+        "1 while music, renditions and schedule can be read and written where they lie: alarm below 1. Nothing on air needs it.";
     SENT = "nonstop_sent_bytes_total", Counter, "bytes", INGEST, Some("SentBytes"),
         "Bytes sent, which is what egress is billed by.";
     LAG = "nonstop_acked_lag_seconds", Gauge, "seconds", INGEST, Some("AckedLag"),
@@ -75,7 +77,7 @@ metrics! {
         "Log lines left out because there were too many of a kind.";
     LOST = "nonstop_log_lost_lines_total", Counter, "lines", &[], None,
         "Log lines lost because the journal did not take them.";
-    RESIDENT = "nonstop_resident_bytes", Gauge, "bytes", &[], Some("ResidentMemory"),
+    RESIDENT = "nonstop_resident_bytes", Gauge, "bytes", &[], None,
         "Memory of the daemon in use, FFmpeg not counted.";
     CPU = "nonstop_cpu_seconds_total", Counter, "seconds", &[], None,
         "CPU time of the daemon, FFmpeg not counted.";

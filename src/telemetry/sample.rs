@@ -52,6 +52,7 @@ pub fn samples(status: &Status, process: &Process) -> Vec<Sample> {
     put(&metrics::BACKLOG, &[], library.tracks.saturating_sub(library.ready) as f64);
     put(&metrics::PAUSED, &[], is(library.paused.is_some()));
     put(&metrics::INCOMPLETE, &[], is(!library.complete));
+    put(&metrics::STORE, &[], is(status.troubles.is_empty()));
     for destination in &status.destinations {
         for ingest in &destination.ingests {
             let labels = [destination.name.as_str(), ingest.ingest.as_str()];
@@ -78,7 +79,7 @@ pub fn samples(status: &Status, process: &Process) -> Vec<Sample> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::status::{self, Notice};
+    use crate::control::status::{self, Notice, Part, Trouble};
     use crate::media::Timestamp;
     use std::collections::BTreeSet;
 
@@ -105,6 +106,7 @@ pub(super) mod tests {
         assert_eq!(names, metrics::METRICS.iter().map(|metric| metric.name).collect());
         assert!(samples.iter().all(|sample| sample.labels.len() == sample.metric.labels.len()));
         assert_eq!(value(&samples, &metrics::ON_AIR, &[]), Some(1.0));
+        assert_eq!(value(&samples, &metrics::STORE, &[]), Some(1.0));
         assert_eq!(value(&samples, &metrics::LAG, &["youtube", "primary"]), Some(0.412));
         assert_eq!(value(&samples, &metrics::LAG, &["youtube", "backup"]), None);
         assert_eq!(value(&samples, &metrics::SENT, &["youtube", "backup"]), Some(1_234_567.0));
@@ -118,10 +120,12 @@ pub(super) mod tests {
         other.ingests.iter_mut().for_each(|ingest| ingest.state = IngestState::Waiting);
         status.destinations.push(other);
         (status.library.ready, status.standby, status.notice) = (40, true, None);
+        status.troubles = vec![Trouble { part: Part::Schedule, reason: "away".to_owned(), hint: None }];
         let samples = samples(&status, &Process::default());
         assert_eq!(value(&samples, &metrics::ON_AIR, &[]), Some(0.5));
         assert_eq!(value(&samples, &metrics::BACKLOG, &[]), Some(1.0));
         assert_eq!(value(&samples, &metrics::STANDBY, &[]), Some(1.0));
+        assert_eq!(value(&samples, &metrics::STORE, &[]), Some(0.0));
         assert_eq!(value(&samples, &metrics::DEADLINE, &[]), None);
     }
 }

@@ -54,6 +54,7 @@ fn programme(plan: &Plan, grid: Grid, all: &HashMap<u64, Arc<Rendition>>) -> Pro
         standby: all[&STANDBY].clone(),
         airings: schedule.airings().cloned().collect(),
         open: all.values().map(|r| (r.meta.id.clone(), r.clone())).collect(),
+        alone: None,
     }
 }
 

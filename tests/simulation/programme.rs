@@ -79,6 +79,7 @@ pub fn reference() -> &'static Reference {
             standby: make(ENTRIES),
             airings: airings.collect(),
             open: renditions.iter().map(|r| (r.meta.id.clone(), r.clone())).collect(),
+            alone: None,
         };
         let (keep, programme) = watch::channel(Arc::new(programme));
         let reader = Reader::new(programme);

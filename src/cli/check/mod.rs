@@ -2,6 +2,7 @@
 //! way. What it does is what the daemon does, up to the last step before anybody would notice.
 
 mod cloud;
+mod daemon;
 mod local;
 mod machine;
 mod remote;
@@ -63,6 +64,7 @@ pub(super) async fn check(
             page.say(remote::ingests(destination).await)?;
         }
     }
+    page.say(daemon::daemon(places, env).await)?;
     page.say(platform::advice(&config).into_iter().map(|advice| Finding::advice("advice", advice)))?;
     page.say([Finding::new(Mark::Note, "cost", cost(&config))])?;
     Ok(page.exit())

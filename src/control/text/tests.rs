@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::status::tests::on_air;
-use crate::control::status::{Notice, Quarantined, Rendering, Syncing};
+use crate::control::status::{Notice, Part, Quarantined, Rendering, Syncing};
 use unicode_width::UnicodeWidthStr;
 
 fn at_80(status: &Status) -> String {
@@ -76,6 +76,25 @@ fn broken_files_a_full_disk_and_a_spot_notice() {
         reason: "spot interruption: terminate".into(),
         deadline: Some(Timestamp::from_unix(status.time.unix() + 118)),
     });
+    insta::assert_snapshot!(at_80(&status));
+}
+
+#[test]
+fn a_bucket_out_of_reach() {
+    let mut status = on_air();
+    let trouble = |part, reason: &str, hint: Option<&str>| Trouble {
+        part,
+        reason: reason.into(),
+        hint: hint.map(Into::into),
+    };
+    status.troubles = vec![
+        trouble(Part::Music, "the bucket cannot be listed: access denied", None),
+        trouble(
+            Part::Schedule,
+            "this node goes on alone: cannot reach the schedule's store: no answer within 3 s",
+            Some("is the address right, and do routes, DNS and firewalls let this machine out to it?"),
+        ),
+    ];
     insta::assert_snapshot!(at_80(&status));
 }
 

@@ -114,6 +114,11 @@ impl<B: Store + Objects> Exchange<B> {
         }
     }
 
+    /// What lies in the bucket, and what is wrong with it.
+    pub fn there(&self) -> watch::Receiver<Arc<There>> {
+        self.inner.there.subscribe()
+    }
+
     /// From now on only renditions with these codec headers are taken.
     pub fn set_standby(&self, standby: &crate::media::Rendition) {
         let headers = exchange::headers(&standby.audio.header, &standby.video.header);
@@ -159,11 +164,14 @@ impl<B: Store + Objects> Exchange<B> {
                 let here = shown.borrow().here.clone();
                 match give::give_one(&self.inner, &here, &mut unreadable).await {
                     // Perhaps there is more; but what came up meanwhile comes first.
-                    Ok(true) => {
-                        gifts_failed = 0;
-                        continue;
+                    Ok(more) => {
+                        if std::mem::take(&mut gifts_failed) > 0 {
+                            self.inner.update(|there| there.ungiven = None);
+                        }
+                        if more {
+                            continue;
+                        }
                     }
-                    Ok(false) => gifts_failed = 0,
                     Err(error) => {
                         if gifts_failed == 0 {
                             tracing::warn!(
@@ -171,6 +179,7 @@ impl<B: Store + Objects> Exchange<B> {
                                 "a rendition cannot be given to the bucket; it will be tried again"
                             );
                         }
+                        self.inner.update(|there| there.ungiven = Some(error));
                         give_at = Instant::now() + again(&mut gifts_failed);
                     }
                 }
@@ -191,23 +200,26 @@ impl<B: Store + Objects> Exchange<B> {
     /// Lists what lies in the bucket. Says when to look again; nothing if it failed.
     async fn look(&self) -> Option<Duration> {
         let listed = timeout(LOOKING, self.inner.bucket.objects(exchange::FOLDER)).await;
-        let trouble = match listed {
+        let error = match listed {
             Ok(Ok(objects)) => {
                 let ids = objects.iter().filter_map(|object| described(&object.key)).collect();
                 self.inner.update(|there| there.on_listing(ids));
                 return Some(LOOK * (objects.len() / OBJECTS + 1) as u32);
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("the bucket does not say within {} s what lies in it", LOOKING.as_secs()),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let reason = format!("no answer within {} s", LOOKING.as_secs());
+                store::Error::new(store::Kind::Unreachable, "list", exchange::FOLDER, reason)
+            }
         };
-        if self.inner.there.borrow().trouble.is_none() {
+        if self.inner.there.borrow().unseen.is_none() {
             tracing::warn!(
                 message_id = messages::BUCKET_UNSEEN,
-                error = trouble,
+                %error,
                 "the renditions in the bucket cannot be looked at"
             );
         }
-        self.inner.update(|there| there.trouble = Some(trouble));
+        self.inner.update(|there| there.unseen = Some(error));
         None
     }
 

@@ -179,7 +179,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
     /// alone, neither is what lies only in the bucket.
     pub(super) fn settle(&mut self) {
         let here = |track: &Shelved| matches!(track.state, State::Ready { here: true, .. });
-        let alone = self.alone && self.given.tracks.iter().any(here);
+        let alone = self.alone.is_some() && self.given.tracks.iter().any(here);
         let unfit = |track: &Shelved| {
             named(&track.state).is_some_and(|id| self.broken.contains(id) || (alone && !here(track)))
         };

@@ -235,12 +235,14 @@ async fn what_could_not_be_given_is_given_when_the_bucket_is_back() {
     node.shows(&[], std::slice::from_ref(&id));
     handle.set_fault(Fault::Refuses);
     let _running = node.run();
-    node.until("the trouble is told", |there| there.trouble.is_some()).await;
+    node.until("the trouble is told", |there| there.unseen.is_some()).await;
     handle.set_fault(Fault::LosesAnswers);
-    node.until("it is back", |there| there.listed && there.trouble.is_none()).await;
+    node.until("it is back", |there| there.listed && there.unseen.is_none()).await;
+    node.until("that nothing can be given is told", |there| there.ungiven.is_some()).await;
     handle.set_fault(Fault::None);
     let reached = node.share.there.wait_for(|there| there.remote(&id).is_some());
     timeout(Duration::from_secs(600), reached).await.expect("it is given").unwrap();
+    node.until("all is well", |there| there.ungiven.is_none()).await;
     let reader = Node::new(&bucket);
     reader.exchange.fetch(&id).await.unwrap();
     assert_eq!(reader.bytes(&id), node.bytes(&id));
