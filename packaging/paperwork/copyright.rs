@@ -81,7 +81,7 @@ fn linked() -> Result<Vec<Crate>, Box<dyn Error>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let told = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform", &platform])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("to be run by cargo")?)
         .output()?;
     if !told.status.success() {
         return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&told.stderr)).into());
