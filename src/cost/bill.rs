@@ -5,18 +5,6 @@ use super::prices::{Instance, Prices};
 use crate::control::ink::{self, Line, Style};
 use serde::Serialize;
 
-/// Memory that the system, the daemon and FFmpeg take together while a track is rendered, in MiB:
-/// FFmpeg has some 170 at 720 lines and 300 at 1080, Debian and the daemon 200.
-const fn memory(lines: u32) -> u32 {
-    if lines <= 720 { 400 } else { 600 }
-}
-/// Pages of the schedule that are written in a month, at a track of 3.5 minutes each.
-const PAGES: f64 = 12_500.0;
-/// Looks into the bucket in a month, at one a minute.
-const LOOKS: f64 = 43_800.0;
-/// GB of music and renditions that a bucket is taken to hold: 500 tracks.
-const HELD_GB: f64 = 5.0;
-
 /// A month's bill, for one or two cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Bill {
@@ -62,7 +50,7 @@ pub struct Item {
 
 /// The bill of a channel: by its renditions' `measured` usage where there are some, and at most.
 pub fn bill(at_most: &Usage, measured: Option<&Usage>, prices: &Prices) -> Bill {
-    let instance = smallest(prices, memory(at_most.lines));
+    let instance = prices.smallest(at_most.lines);
     let name = |case: &str, usage: &Usage| case_of(case, usage, instance, prices);
     let cases = measured.map(|usage| name("measured", usage)).into_iter().chain([name("at most", at_most)]);
     let others = prices.instances.iter().filter(|other| other.memory_mib > instance.memory_mib);
@@ -78,13 +66,8 @@ pub fn bill(at_most: &Usage, measured: Option<&Usage>, prices: &Prices) -> Bill 
     }
 }
 
-fn smallest(prices: &Prices, memory: u32) -> &Instance {
-    let last = prices.instances.last().expect("the price list has machines, as a test makes sure");
-    prices.instances.iter().find(|instance| instance.memory_mib >= memory).unwrap_or(last)
-}
-
 fn case_of(case: &str, usage: &Usage, instance: &Instance, prices: &Prices) -> Case {
-    let bits = usage.wire() * f64::from(usage.all_streams());
+    let bits = usage.wire(prices) * f64::from(usage.all_streams());
     let gb = prices.gb(bits);
     let free = prices.egress.free_gb;
     let mut items = vec![
@@ -106,10 +89,8 @@ fn case_of(case: &str, usage: &Usage, instance: &Instance, prices: &Prices) -> C
         items.push(Item { item: "secrets", detail: usage.secrets.to_string(), usd });
     }
     if usage.bucket {
-        let bucket = &prices.bucket;
-        let requests = (PAGES * bucket.per_1000_writes + LOOKS * bucket.per_1000_reads) / 1000.0;
-        let usd = HELD_GB * bucket.per_gb + requests;
-        items.push(Item { item: "bucket", detail: format!("{HELD_GB:.0} GB, about"), usd });
+        let detail = format!("{:.0} GB, about", prices.usage.held_gb);
+        items.push(Item { item: "bucket", detail, usd: prices.bucket(usage.all_streams()) });
     }
     let free = prices.alarms.free_metrics;
     items.push(Item { item: "alarms", detail: format!("up to {free} metrics free"), usd: 0.0 });
@@ -205,7 +186,7 @@ mod tests {
     #[test]
     fn the_wire_takes_a_little_more_than_the_media() {
         let usage = usage(FOLDER);
-        let more = usage.wire() / usage.media;
+        let more = usage.wire(&Prices::known()) / usage.media;
         assert!((1.04..1.06).contains(&more), "{more}");
     }
 

@@ -15,11 +15,6 @@ use crate::config::{Config, KeySource, Redundancy, Source};
 use crate::media::{FRAME_SAMPLES, SAMPLE_RATE};
 use std::collections::BTreeSet;
 
-/// Bytes before each RTMP message: a full chunk header.
-const MESSAGE_HEADER: f64 = 12.0;
-/// TCP and IP add 52 bytes to each 1448, TLS 22 to each record of some kilobytes.
-const BELOW: f64 = 1.04;
-
 /// What a channel uses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usage {
@@ -68,8 +63,8 @@ impl Usage {
     }
 
     /// Bits per second of one stream on the wire.
-    pub fn wire(&self) -> f64 {
-        (self.media + self.messages * MESSAGE_HEADER * 8.0) * BELOW
+    pub fn wire(&self, prices: &Prices) -> f64 {
+        (self.media + self.messages * prices.usage.message_bytes * 8.0) * prices.usage.wire
     }
 
     /// Streams that are sent at the same time.

@@ -25,6 +25,11 @@ pub struct Prices {
     pub secret: Each,
     /// The bucket.
     pub bucket: Bucket,
+    /// What a channel takes besides the media.
+    #[serde(rename = "use")]
+    pub usage: Use,
+    /// The memory that rendering takes, smallest first.
+    pub rendering: Vec<Rendering>,
     /// Metrics in CloudWatch.
     pub alarms: Alarms,
     /// What spot instances cost.
@@ -92,6 +97,36 @@ pub struct Bucket {
     pub per_1000_reads: f64,
 }
 
+/// See [`Prices::usage`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Use {
+    /// Bytes before each RTMP message.
+    pub message_bytes: f64,
+    /// What TLS, TCP and IP make of each byte.
+    pub wire: f64,
+    /// GB in the bucket.
+    pub held_gb: f64,
+    /// Pages of the schedule written in a month.
+    pub pages: f64,
+    /// Listings in a month.
+    pub listings: f64,
+    /// Renewals of a slot in a month, for each stream.
+    pub renewals: f64,
+    /// Reads of the schedule in a month.
+    pub looks: f64,
+}
+
+/// See [`Prices::rendering`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rendering {
+    /// Up to so many lines; the last one has no border.
+    pub lines: Option<u32>,
+    /// MiB that all programs take together.
+    pub memory_mib: u32,
+}
+
 /// See [`Prices::alarms`].
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,6 +175,22 @@ impl Prices {
             left -= part;
         }
         total
+    }
+
+    /// US$ a month for a bucket that `streams` are sent from.
+    pub fn bucket(&self, streams: u32) -> f64 {
+        let writes = self.usage.pages + self.usage.listings + self.usage.renewals * f64::from(streams);
+        let requests =
+            (writes * self.bucket.per_1000_writes + self.usage.looks * self.bucket.per_1000_reads) / 1000.0;
+        self.usage.held_gb * self.bucket.per_gb + requests
+    }
+
+    /// The smallest machine that can render pictures of so many lines.
+    pub fn smallest(&self, lines: u32) -> &Instance {
+        let fits = |size: &&Rendering| size.lines.is_none_or(|most| lines <= most);
+        let memory = self.rendering.iter().find(fits).map_or(u32::MAX, |size| size.memory_mib);
+        let last = self.instances.last().expect("the price list has machines, as a test makes sure");
+        self.instances.iter().find(|instance| instance.memory_mib >= memory).unwrap_or(last)
     }
 
     /// US$ a month for a spot instance, as it usually is.
