@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The SDK's calls, and the action that each needs. Parts of an upload need s3:PutObject.
-const CALLS: [(&str, &str); 15] = [
+const CALLS: [(&str, &str); 17] = [
     (".list_objects_v2()", "s3:ListBucket"),
     (".get_object()", "s3:GetObject"),
     (".head_object()", "s3:GetObject"),
@@ -18,6 +18,8 @@ const CALLS: [(&str, &str); 15] = [
     (".put_metric_data()", "cloudwatch:PutMetricData"),
     (".create_log_stream()", "logs:CreateLogStream"),
     (".put_log_events()", "logs:PutLogEvents"),
+    (".describe_auto_scaling_instances()", "autoscaling:DescribeAutoScalingInstances"),
+    (".describe_lifecycle_hooks()", "autoscaling:DescribeLifecycleHooks"),
     (".complete_lifecycle_action()", "autoscaling:CompleteLifecycleAction"),
     (".record_lifecycle_action_heartbeat()", "autoscaling:RecordLifecycleActionHeartbeat"),
 ];
