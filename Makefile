@@ -4,11 +4,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-aws lint bench bench-sync soak fuzz deb apt-repo clean
+.PHONY: help setup demo test test-aws test-terraform lint bench bench-sync soak fuzz deb apt-repo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
-	  while IFS=$$'\t' read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	  while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
 setup: ## install what the rest needs from Debian 12 or 13; nothing to do when it is there
 	@tests/setup
@@ -20,10 +20,15 @@ demo: setup ## play real music to an RTMP server on this machine, and say where 
 test: setup lint ## everything that must hold before a change is merged
 	cargo test
 	@tests/dependencies
+	@tests/terraform/run
 
 test-aws: ## the laws of stores against a real bucket: NONSTOP_TEST_BUCKET=name (docs/aws.md)
 	@: "$${NONSTOP_TEST_BUCKET:?names the bucket to test in; docs/aws.md says what is done in it}"
 	cargo test --test aws -- --ignored account
+
+test-terraform: setup ## terraform/ without an account: types, assertions, user data, checkov
+	@tests/terraform/run
+	cargo test --quiet --test terraform
 
 lint: ## formatting, and clippy with warnings denied
 	cargo fmt --check

@@ -1,0 +1,37 @@
+output "total" {
+  description = "US$ a month, with pictures and sound at their ceilings."
+  value       = local.total
+}
+
+output "items" {
+  description = "What it is made of, in US$ a month, by the names that `nonstop cost` has for it."
+  value       = local.items
+}
+
+output "gb" {
+  description = "GB sent in a month."
+  value       = local.gb
+}
+
+output "machine" {
+  description = "The machine in the bill."
+  value       = local.machine.name
+}
+
+output "machines" {
+  description = "The machines that can render this picture, smallest first."
+  value       = length(local.fitting) > 0 ? local.fitting[*].name : [local.smallest.name]
+}
+
+output "disk_gb" {
+  description = "The disk in the bill, in GB."
+  value       = local.disk_gb
+}
+
+output "sentence" {
+  description = "The bill in a sentence."
+  value = format(
+    "at most %.2f US$ a month, %.2f of it for data sent (%s, prices of %s, %s); `nonstop cost` on the machine knows what the renditions really take",
+    local.total, local.egress, local.prices.region, local.prices.as_of, local.machine.name,
+  )
+}
