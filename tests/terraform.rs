@@ -360,3 +360,50 @@ fn executable(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+/// What stands in the README's walk, command by command.
+fn walk() -> Vec<String> {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let section = text.split("## On AWS, from an empty account").nth(1).expect("the README has the walk");
+    let block = section.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    block.lines().map(|line| line.split("  #").next().unwrap().trim().to_owned()).collect()
+}
+
+#[test]
+fn every_command_of_the_walk_is_one_that_there_is() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let mut outputs = 0;
+    for command in walk() {
+        let inner =
+            command.strip_prefix("eval \"$(").and_then(|rest| rest.strip_suffix(")\"")).unwrap_or(&command);
+        let words: Vec<_> = inner.split_whitespace().collect();
+        match words.as_slice() {
+            ["aws", "sts", "get-caller-identity"] => {}
+            ["make", target] => assert!(makefile.contains(&format!("\n{target}: ")), "{command}"),
+            ["terraform", folder, verb, arguments @ ..] => {
+                let folder = folder.strip_prefix("-chdir=").expect(&command);
+                let text = fs::read_to_string(root().join(folder).join("main.tf")).expect(&command);
+                match (*verb, arguments) {
+                    ("init", []) => {}
+                    ("apply", ["-var", assignment]) => {
+                        let (given, _) = assignment.split_once('=').expect(&command);
+                        let asked = text.split("\nvariable \"").skip(1).filter(|variable| {
+                            let end = variable.find("\n}").unwrap();
+                            !variable[..end].contains("default ")
+                        });
+                        let asked: Vec<_> =
+                            asked.map(|variable| variable.split('"').next().unwrap()).collect();
+                        assert_eq!(asked, [given], "what has no default has to be given");
+                    }
+                    ("output", ["-raw", name]) => {
+                        assert!(text.contains(&format!("\noutput \"{name}\"")), "{command}");
+                        outputs += 1;
+                    }
+                    _ => panic!("{command}: nothing is known of it"),
+                }
+            }
+            _ => panic!("{command}: nothing is known of it"),
+        }
+    }
+    assert_eq!(outputs, 3);
+}

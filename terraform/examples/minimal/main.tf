@@ -1,6 +1,6 @@
 # One channel to YouTube in the default VPC, for a few dollars a month:
 #
-#   make deb apt-repo
+#   make apt-repo
 #   terraform -chdir=terraform/examples/minimal init
 #   terraform -chdir=terraform/examples/minimal apply -var alarm_email=you@example.org
 #
@@ -48,6 +48,21 @@ module "lofi" {
 output "next" {
   description = "What to do now."
   value       = module.lofi.next
+}
+
+output "upload_command" {
+  description = "Uploads ./music."
+  value       = module.lofi.upload_command
+}
+
+output "key_command" {
+  description = "Asks for the stream key, and puts it into the secret."
+  value       = module.lofi.key_command
+}
+
+output "dashboard_url" {
+  description = "Where to look."
+  value       = module.lofi.dashboard_url
 }
 
 output "monthly_cost" {
