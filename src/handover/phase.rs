@@ -6,7 +6,7 @@ use crate::publish::Role;
 /// Where a node is with one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// It does not know yet what is free.
+    /// It does not know yet what is free, or is about to take it.
     #[default]
     Asking,
     /// Other nodes have every ingest; it is ready to take one.

@@ -54,9 +54,6 @@ pub struct Record {
     /// All media before this instant (samples since the epoch) was acknowledged by the ingest since
     /// the holder took it.
     pub through: Option<MediaTime>,
-    /// Where a successor goes on: before that, all was delivered for certain.
-    #[serde(default)]
-    pub resume: Option<MediaTime>,
     /// The holder is on its way out.
     #[serde(default)]
     pub leaving: bool,
@@ -77,7 +74,6 @@ impl Record {
             usage,
             expires_ms: expires.as_millis() as u64,
             through: None,
-            resume: None,
             leaving: false,
             wanted: None,
         }

@@ -36,6 +36,9 @@ pub struct Rules {
     pub cover: Duration,
     /// A successor whose progress is older than this is not on air.
     pub fresh: Duration,
+    /// How far behind a successor may be when this node ends its session: by a look and a write that
+    /// hurry, and a few media.
+    pub near: Duration,
     /// How long a node that is to leave at once stays for those who stand by unseen: long enough for
     /// one to look, take the slot that was given back, and be seen. Below what is left of the
     /// shortest deadline (10 s) without `reserve`.
@@ -64,8 +67,9 @@ impl Rules {
             hurry: Duration::from_secs(1),
             retry: Duration::from_secs(3),
             spare: Duration::from_secs(3),
-            cover: Duration::from_secs(5),
+            cover: Duration::from_secs(7),
             fresh: Duration::from_secs(15),
+            near: Duration::from_secs(4),
             courtesy: Duration::from_secs(4),
             reserve: Duration::from_secs(4),
             start: Duration::from_secs(5),

@@ -17,8 +17,6 @@ pub struct Using {
     pub live: bool,
     /// All media before this instant was acknowledged there.
     pub delivered: Option<MediaTime>,
-    /// Where another session would go on.
-    pub proven: Option<MediaTime>,
 }
 
 /// What is known of the record.
@@ -95,7 +93,7 @@ impl Slot {
             asked: false,
             lost: false,
             remembered: false,
-            using: Using { busy: false, live: false, delivered: None, proven: None },
+            using: Using { busy: false, live: false, delivered: None },
             busy: None,
             yielded: None,
             permit: Permit::Leave,

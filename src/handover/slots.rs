@@ -222,7 +222,7 @@ impl Slots {
         let slots = self.slots.iter().filter(|slot| !both || slot.role == role);
         let others = slots.filter_map(Slot::record).filter(|record| !record.is_of(&self.me));
         let recent = self.now.media.minus(self.rules.expiry);
-        others.filter_map(|record| record.resume).max().filter(|through| *through >= recent)
+        others.filter_map(|record| record.through).max().filter(|through| *through >= recent)
     }
 
     /// A store that has never answered holds nobody up for long.

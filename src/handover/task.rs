@@ -249,7 +249,7 @@ fn uses(status: &DestinationStatus) -> Vec<Event> {
     let uses = status.ingests.iter().map(|ingest| {
         let live = matches!(ingest.state, IngestState::Live | IngestState::Draining);
         let busy = live || ingest.state == IngestState::Connecting;
-        let using = Using { busy, live, delivered: ingest.acked, proven: ingest.proven };
+        let using = Using { busy, live, delivered: ingest.acked };
         Event::Uses(ingest.ingest, using)
     });
     uses.collect()

@@ -99,7 +99,6 @@ impl DestinationStatus {
             since: now,
             acked_lag: None,
             acked: None,
-            proven: None,
             sent_bytes: 0,
             failures: 0,
             last_error: None,
@@ -133,9 +132,6 @@ pub struct IngestStatus {
     /// All media before this was acknowledged by the peer, in this session or an earlier one. At most
     /// a second old.
     pub acked: Option<MediaTime>,
-    /// All media before this was delivered for certain, as far as one can tell: where another
-    /// session would go on. At most a second old.
-    pub proven: Option<MediaTime>,
     /// Bytes handed to the kernel for this ingest since the start, TLS and RTMP included.
     pub sent_bytes: u64,
     /// Failed sessions and attempts since the start.

@@ -220,6 +220,7 @@ impl<D: Dialer> Task<D> {
                 Told::Report(_, Report::Moving | Report::Alive) | Told::Nothing => Event::Tick,
                 Told::Ended(role, through) => {
                     tracing::info!(message_id = messages::SESSION_ENDED, destination = self.name, ingest = %role, "the session ended in order");
+                    self.ended(role, through);
                     Event::Ended(role, through)
                 }
                 Told::Failed { role, sure, reason, lasting } => {
@@ -303,6 +304,17 @@ impl<D: Dialer> Task<D> {
         }
     }
 
+    /// Notes how far a session had come at its end.
+    fn ended(&self, role: Role, through: MediaTime) {
+        self.status.send_if_modified(|status| {
+            for ingest in status.ingests.iter_mut().filter(|ingest| ingest.ingest == role) {
+                ingest.acked = ingest.acked.max(Some(through));
+            }
+            // It is told together with the state.
+            false
+        });
+    }
+
     /// Notes a failure. It is said once: not again for each attempt that fails in the same way.
     fn failed(&mut self, role: Role, reason: &str, lasting: bool) {
         let mut news = true;
@@ -336,8 +348,7 @@ impl<D: Dialer> Task<D> {
                 if state != ingest.state {
                     (ingest.state, ingest.since) = (state, now);
                 }
-                ingest.proven = machine.proven(ingest.ingest);
-                ingest.acked = ingest.acked.max(sessions.through(ingest.ingest)).max(ingest.proven);
+                ingest.acked = ingest.acked.max(sessions.through(ingest.ingest));
                 ingest.acked_lag = sessions.through(ingest.ingest).map(|through| now.since(through));
                 ingest.sent_bytes = sessions.sent(ingest.ingest);
             }

@@ -21,10 +21,15 @@ pub struct Metadata {
 
 impl Metadata {
     pub fn start() -> Self {
-        let fake = Fake::new();
+        Self::start_at("127.0.0.1", INSTANCE)
+    }
+
+    /// On a free port of one of this machine's addresses, for that instance.
+    pub fn start_at(host: &str, instance: &str) -> Self {
+        let (fake, host) = (Fake::new(), host.to_owned());
         fake.say(
             IDENTITY,
-            format!(r#"{{"instanceId":"{INSTANCE}","region":"eu-central-1","availabilityZone":"eu-central-1a","instanceType":"t3a.micro"}}"#),
+            format!(r#"{{"instanceId":"{instance}","region":"eu-central-1","availabilityZone":"eu-central-1a","instanceType":"t3a.micro"}}"#),
         );
         fake.say(Path::Group.as_str(), "InService");
         let (until, dropped) = oneshot::channel::<()>();
@@ -33,7 +38,8 @@ impl Metadata {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("an event loop can be made").block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback can be bound");
+                let listener =
+                    TcpListener::bind((host.as_str(), 0)).await.expect("the address is this machine's");
                 let _ = listening.send(listener.local_addr().expect("it is bound"));
                 tokio::select! {
                     never = service.serve(listener) => match never {},

@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
+pub mod hosts;
 pub mod http;
 pub mod imds;
 pub mod ingest;

@@ -109,7 +109,7 @@ impl Drop for Network {
 }
 
 #[track_caller]
-fn run(command: &[&str]) {
+pub(super) fn run(command: &[&str]) {
     // iptables and tc live where an ordinary user's PATH does not lead.
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let output = Command::new(command[0])

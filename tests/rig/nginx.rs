@@ -143,13 +143,19 @@ http {{
         reply.trim().parse().unwrap_or_else(|_| panic!("nginx answered {reply:?}"))
     }
 
+    /// How often somebody wanted to publish what somebody else was publishing.
+    pub fn rivals(&self) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("error.log")).expect("nginx writes a log");
+        log.matches("already publishing").count()
+    }
+
     /// Whether somebody publishes.
     pub fn has_publisher(&self) -> bool {
         self.get("/stat").contains("<publishing/>")
     }
 
+    /// Only from where its address can be reached.
     fn get(&self, path: &str) -> String {
-        assert!(self.namespace.is_none(), "its control port is in another namespace");
         let mut stream = TcpStream::connect((self.address.as_str(), self.control)).expect("nginx listens");
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("nginx reads");
         let mut reply = String::new();

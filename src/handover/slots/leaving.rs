@@ -105,7 +105,8 @@ impl Slots {
     fn may_leave(&self, role: Role, now: Instant) -> bool {
         let rested =
             self.leaving.and_then(|leaving| leaving.back).is_none_or(|back| back + self.rules.cover <= now);
-        self.must_leave(now) || (rested && self.informed() && self.relieved_on(role))
+        self.must_leave(now)
+            || (rested && self.informed() && self.relieved_on(role) && self.kept_up_with(role))
     }
 
     /// Whether the other slots were looked at after ours said that we leave. Of two nodes that leave
@@ -139,6 +140,13 @@ impl Slots {
                 self.successor(role).is_some_and(|through| through >= self.now.media.minus(self.rules.fresh))
             }
         }
+    }
+
+    /// Whether the other node has nearly come as far as this one, so that it will soon have covered it.
+    fn kept_up_with(&self, role: Role) -> bool {
+        let mine = self.slot(role).filter(|slot| slot.using.live).and_then(|slot| slot.using.delivered);
+        let (Some(mine), Some(theirs)) = (mine, self.successor(role)) else { return true };
+        theirs >= mine.minus(self.rules.near)
     }
 
     /// How far the other node has come, if it has the other ingest.

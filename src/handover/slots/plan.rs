@@ -66,7 +66,6 @@ impl Slots {
             serial: before.serial + 1,
             usage,
             through: slot.using.delivered.or(before.through),
-            resume: slot.using.proven.or(before.resume),
             leaving: self.leaving.is_some(),
             wanted: before.wanted.clone().filter(|_| usage != Use::Free),
             ..before.clone()

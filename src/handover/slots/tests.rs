@@ -49,7 +49,7 @@ impl Scene {
 
     fn uses(&mut self, millis: u64, role: Role, live: bool) -> Vec<Action> {
         let delivered = Some(MediaTime::from_samples(1 << 40).plus(Duration::from_millis(millis)));
-        self.at(millis, Event::Uses(role, Using { busy: live, live, delivered, proven: delivered }))
+        self.at(millis, Event::Uses(role, Using { busy: live, live, delivered }))
     }
 
     /// A lone node that publishes on primary, at 10 s.
@@ -97,7 +97,7 @@ fn the_first_node_takes_both_and_does_not_open_backup_while_primary_is_coming() 
 fn a_newcomer_takes_the_spare_one_at_once_and_goes_on_from_where_the_other_was() {
     let mut scene = Scene::new(Redundancy::Failover, true);
     let through = MediaTime::from_samples(1 << 40).minus(Duration::from_secs(3));
-    let primary = Record { resume: Some(through), ..other(Use::Active) };
+    let primary = Record { through: Some(through), ..other(Use::Active) };
     scene.at(10, Event::Read(Primary, Some((primary, version(7)))));
     let actions = scene.at(10, Event::Read(Backup, Some((other(Use::Spare), version(3)))));
     assert_eq!(puts(&actions), [(Backup, Use::Active, 5)]);
@@ -251,8 +251,8 @@ fn a_successor_that_fails_brings_the_leaving_node_back() {
     scene.at(7_100, Event::Wrote(Primary, version(2)));
     assert_eq!(permits(&scene.at(7_200, backup())).map(|permits| permits[0]), Some(Leave));
     scene.uses(7_900, Primary, false);
-    assert_eq!(permits(&scene.at(12_199, Event::Tick)), None);
-    assert_eq!(permits(&scene.at(12_200, Event::Tick)).map(|permits| permits[0]), Some(Granted));
+    assert_eq!(permits(&scene.at(14_199, Event::Tick)), None);
+    assert_eq!(permits(&scene.at(14_200, Event::Tick)).map(|permits| permits[0]), Some(Granted));
 }
 
 #[test]

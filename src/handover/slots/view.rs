@@ -1,6 +1,6 @@
 //! What is the case, for those who ask.
 
-use super::{Known, Permit, Slots};
+use super::{Permit, Slots};
 use crate::handover::phase::{Phase, SlotView, View};
 use crate::handover::record::Use;
 
@@ -12,8 +12,14 @@ impl Slots {
             () if self.released() => Phase::Released,
             () if self.leaving.is_some() => Phase::Leaving,
             () if held => Phase::Holding,
-            () if self.slots.iter().any(|slot| slot.known == Known::Nothing) => Phase::Asking,
-            () => Phase::StandingBy,
+            () if self
+                .slots
+                .iter()
+                .all(|slot| slot.other(&self.me).is_some() && !slot.held_or_taking(&self.me)) =>
+            {
+                Phase::StandingBy
+            }
+            () => Phase::Asking,
         };
         let slots = self.slots.iter().map(|slot| {
             let record = slot.record().filter(|record| record.usage != Use::Free);

@@ -29,8 +29,6 @@ pub(super) struct Ingest {
     pub(super) opened: MediaTime,
     /// All media before this was delivered here for certain, or may be taken as such.
     pub(super) resume: Option<MediaTime>,
-    /// The same, without what nobody but a predecessor has shown.
-    pub(super) proven: Option<MediaTime>,
     ended: MediaTime,
     /// Failures since it last carried the stream: what a retry waits by.
     attempts: u32,
@@ -48,7 +46,6 @@ impl Ingest {
             state: State::Idle,
             opened: MediaTime::default(),
             resume: None,
-            proven: None,
             ended: MediaTime::default(),
             attempts: 0,
             failures: 0,
@@ -62,7 +59,6 @@ impl Ingest {
         }
         if matches!(self.state, State::Live { .. } | State::Closing { .. }) {
             self.resume = self.resume.max(Some(sure));
-            self.proven = self.proven.max(Some(sure));
         }
     }
 
@@ -90,7 +86,6 @@ impl Ingest {
         let closing = matches!(self.state, State::Closing { .. });
         if closing {
             self.resume = self.resume.max(Some(through));
-            self.proven = self.proven.max(Some(through));
             self.state = State::Idle;
             self.ended = now;
         }

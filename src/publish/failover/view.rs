@@ -32,11 +32,6 @@ impl Failover {
         }
     }
 
-    /// All media before this was delivered there by us, so that another session can go on from it.
-    pub fn proven(&self, role: Role) -> Option<MediaTime> {
-        self.ingest(role)?.proven
-    }
-
     pub(super) fn moving(&self, role: Role) -> Option<MediaTime> {
         match self.ingest(role)?.state {
             State::Live { moving, .. } => moving,

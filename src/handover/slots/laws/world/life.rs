@@ -199,7 +199,6 @@ impl World {
                 busy: !matches!(session, Session::None | Session::Waiting { .. }),
                 live: matches!(session, Session::Live { .. } | Session::Closing { .. }),
                 delivered: node.delivered[role as usize],
-                proven: node.delivered[role as usize],
             };
             let before = node.told[role as usize];
             let news = (before.busy, before.live) != (using.busy, using.live);
