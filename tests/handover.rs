@@ -90,21 +90,27 @@ fn a_node_that_stood_still_does_not_disturb_the_one_that_took_over() {
         for round in 0..rounds() {
             // Of the two, the one with primary. Every other time the frost outlasts its slot.
             let frozen = usize::from(scene.is_on(1, 0));
+            let long = round % 2 == 0;
             scene.pass(3_000);
             scene.signal(frozen, "STOP");
-            if round % 2 == 0 {
-                scene.wait_for_ingest(1 - frozen, 0, "live", EXPIRED);
-                scene.pass(5_000);
-            } else {
-                scene.pass(25_000);
+            if long {
+                scene.wait_for_slot(1 - frozen, "primary");
             }
+            // What its kernel had still to send is out by then.
+            let_pass(2_000);
+            scene.pass(if long { 5_000 } else { 20_000 });
+            let before = scene.last_on_primary();
             scene.signal(frozen, "CONT");
-            if round % 2 == 0 {
+            if long {
                 scene.wait_for_log(frozen, "another node has taken the ingest");
             }
             scene.wait_for_both_ingests();
+            if long {
+                before.is_untouched();
+            }
         }
-        scene.prove();
+        // An ingest takes a session whose peer is silent for a living one, and refuses the next.
+        scene.prove_with_rivals();
     }
 }
 
