@@ -6,7 +6,8 @@ mod rig;
 use nonstop::aws::Bucket;
 use nonstop::store::{Objects, Store};
 use rig::corpus::{self, FEW};
-use rig::daemon::Channel;
+use rig::daemon::{Channel, Daemon};
+use rig::front::{Front, Weather};
 use rig::moto::Moto;
 use rig::nginx::Nginx;
 use rig::programme::Programme;
@@ -18,6 +19,9 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(30);
 /// The first track has to be fetched and rendered.
 const RENDERED: Duration = Duration::from_secs(120);
+/// Trouble with the bucket is in the status within this time: the schedule looks at it every 5 s, and
+/// waits 3 s for an answer.
+const NOTICED: Duration = Duration::from_secs(12);
 /// From the start of a process on an empty machine to its first media byte.
 const EMPTY: Duration = Duration::from_secs(5);
 
@@ -153,4 +157,64 @@ fn a_bucket_that_goes_away_and_comes_back_changes_nothing_on_air() {
     assert_eq!(daemon.stop(), 0);
     let proof = recording::prove(&nginx.recordings(), &mut cloud.programme(&node));
     assert!(proof.unbroken() > 15.0 && proof.missing() == 0.0, "{}", proof.describe());
+}
+
+/// What the status says of the schedule's trouble, once it says it.
+#[track_caller]
+fn wait_for_trouble(daemon: &mut Daemon, weather: Weather, words: &str) {
+    let what = format!("status says {words:?} in weather {weather:?}");
+    daemon.wait_for(&what, NOTICED, |status| {
+        let troubles = status["troubles"].as_array()?;
+        let trouble = troubles.iter().find(|trouble| trouble["part"] == "schedule")?;
+        trouble["reason"].as_str()?.contains(words).then_some(())
+    });
+}
+
+#[test]
+fn whatever_the_bucket_does_the_air_does_not_show_and_status_says() {
+    const SEQUENCE: [(Weather, &str); 9] = [
+        (Weather::Slow(Duration::from_secs(5)), "no answer within"),
+        (Weather::Fails("403 Forbidden", "AccessDenied"), "access is denied"),
+        (Weather::Fails("404 Not Found", "NoSuchBucket"), "no such bucket"),
+        (Weather::Fails("500 Internal Server Error", "InternalError"), "the service has failed"),
+        (Weather::Fails("503 Slow Down", "SlowDown"), "fewer requests"),
+        (Weather::SaysMore, "no answer within"),
+        // What is read in vain is a page that is not there yet: of such an answer the head remains.
+        (Weather::Truncates, "status 404"),
+        (Weather::Hangs, "no answer within"),
+        (Weather::Refuses, "refused"),
+    ];
+    let cloud = Cloud::with_music("weather");
+    let front = Front::of(&cloud.moto.address);
+    let nginx = Nginx::start();
+    let mut node = cloud.node("alone", &nginx.url());
+    node.environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
+    node.environment.push(("AWS_ENDPOINT_URL", front.endpoint()));
+    let mut daemon = node.run();
+    daemon.wait_for_music(RENDERED);
+    daemon.wait_for_ingest(0, 0, "live", SOON);
+    wait::until("all is in the bucket", RENDERED, || (cloud.renditions() == 4).then_some(()));
+    let no_trouble =
+        |status: &serde_json::Value| status["troubles"].as_array().is_some_and(Vec::is_empty).then_some(());
+    daemon.wait_for("all is well", SOON, no_trouble);
+    nginx.set_aside();
+    for (number, (weather, words)) in SEQUENCE.into_iter().enumerate() {
+        front.turn(weather);
+        let turned = Instant::now();
+        wait_for_trouble(&mut daemon, weather, words);
+        println!("{weather:?} is in the status after {:.1} s", turned.elapsed().as_secs_f64());
+        if number == SEQUENCE.len() / 2 {
+            front.turn(Weather::Fine);
+            daemon.wait_for("all is well again", SOON, no_trouble);
+        }
+    }
+    // What is well-formed and too short is an odd page at most.
+    front.turn(Weather::SaysLess);
+    wait::until("it has been asked", SOON, || (front.requests() > 2).then_some(()));
+    front.turn(Weather::Fine);
+    wait::until("it has been asked", SOON, || (front.requests() > 2).then_some(()));
+    daemon.wait_for("all is well again", SOON, no_trouble);
+    assert_eq!(daemon.stop(), 0);
+    let proof = recording::prove(&nginx.recordings(), &mut cloud.programme(&node));
+    assert!(proof.unbroken() > 30.0 && proof.missing() == 0.0, "{}", proof.describe());
 }

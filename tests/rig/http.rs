@@ -48,7 +48,7 @@ impl Http {
 }
 
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, script: &(dyn Fn(usize, &str) -> Answer + Sync)) {
-    while let Some(head) = read_request(&mut stream) {
+    while let Some((head, _)) = read_whole(&mut stream) {
         let number = {
             let mut seen = seen.lock().unwrap();
             seen.push(head.clone());
@@ -75,8 +75,8 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, script: &(dyn Fn(usiz
     }
 }
 
-/// A request's head, once its body has been read, too.
-fn read_request(stream: &mut TcpStream) -> Option<String> {
+/// A request's head and body.
+pub fn read_whole(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -96,7 +96,7 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
     let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
-    Some(head)
+    Some((head, body))
 }
 
 /// A whole answer.

@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod flv;
+pub mod front;
 pub mod hosts;
 pub mod http;
 pub mod imds;
