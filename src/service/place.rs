@@ -107,10 +107,10 @@ pub(super) enum Shared {
 }
 
 impl Store for Shared {
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
         match self {
-            Self::Folder(store) => store.list(prefix).await,
-            Self::Bucket(store) => Box::pin(store.list(prefix)).await,
+            Self::Folder(store) => store.list(prefix, after).await,
+            Self::Bucket(store) => Box::pin(store.list(prefix, after)).await,
         }
     }
 

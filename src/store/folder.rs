@@ -7,7 +7,7 @@
 //! A disk that hangs holds up whoever waits for it, and nobody else: a request that was given up
 //! goes on holding its thread, so only [`AT_ONCE`] may hold one.
 
-use super::{Error, Kind, Put, Store, Version};
+use super::{Error, Kind, PAGE, Put, Store, Version};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -57,9 +57,9 @@ impl Folder {
 }
 
 impl Store for Folder {
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
         let prefix = prefix.trim_end_matches('/').to_owned();
-        let under = prefix.clone();
+        let (under, after) = (prefix.clone(), after.to_owned());
         self.blocking("list", &prefix, move |dir| {
             let mut keys = Vec::new();
             for entry in ignore_absence(fs::read_dir(dir))?.into_iter().flatten() {
@@ -68,10 +68,12 @@ impl Store for Folder {
                     && !name.starts_with('.')
                     && entry.file_type()?.is_file()
                 {
-                    keys.push(format!("{under}/{name}"));
+                    let key = format!("{under}/{name}");
+                    keys.extend(Some(key).filter(|key| *key > after));
                 }
             }
             keys.sort();
+            keys.truncate(PAGE);
             Ok(keys)
         })
         .await

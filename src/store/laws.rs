@@ -7,7 +7,7 @@ use std::path::Path;
 /// An empty store, and another node's handle on it.
 pub async fn store<S: Store + Clone>(one: &S, other: &S) {
     assert_eq!(one.get("log/1.json").await.unwrap(), None, "absence is not an error");
-    assert!(one.list("log").await.unwrap().is_empty());
+    assert!(one.list("log", "").await.unwrap().is_empty());
     one.remove("log/1.json").await.unwrap();
     let unknown = Version("\"0123456789abcdef0123456789abcdef\"".into());
     let put = one.put_if_match("log/1.json", b"x".to_vec(), &unknown).await.unwrap();
@@ -45,7 +45,10 @@ pub async fn store<S: Store + Clone>(one: &S, other: &S) {
     for key in ["log/3.json", "log/2.json", "logs/1.json", "other/1.json"] {
         assert!(matches!(one.put_if_absent(key, Vec::new()).await.unwrap(), Put::Written(_)), "{key}");
     }
-    assert_eq!(other.list("log").await.unwrap(), ["log/1.json", "log/2.json", "log/3.json"]);
+    assert_eq!(other.list("log", "").await.unwrap(), ["log/1.json", "log/2.json", "log/3.json"]);
+    assert_eq!(other.list("log", "log/1.json").await.unwrap(), ["log/2.json", "log/3.json"]);
+    assert_eq!(other.list("log", "log/25.json").await.unwrap(), ["log/3.json"]);
+    assert!(other.list("log", "log/3.json").await.unwrap().is_empty());
     assert_eq!(one.get("log/2.json").await.unwrap().unwrap().0, b"");
 
     // What was removed is absent again.

@@ -60,11 +60,12 @@ impl Memory {
 }
 
 impl Store for Memory {
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
         let folder = format!("{prefix}/");
         self.answer(false, || {
             let objects = self.objects.lock().unwrap();
-            objects.keys().filter(|key| key.starts_with(&folder)).cloned().collect()
+            let keys = objects.keys().filter(|key| key.starts_with(&folder) && key.as_str() > after);
+            keys.take(PAGE).cloned().collect()
         })
         .await
     }

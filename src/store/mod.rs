@@ -104,8 +104,10 @@ impl Kind {
 
 /// See the module's head. Keys are `/`-separated names of `[a-z0-9._-]`.
 pub trait Store: Send + Sync + 'static {
-    /// The keys below `prefix` (a key's leading folders), sorted.
-    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
+    /// The keys below `prefix` (a key's leading folders) that come after the key `after`, whether that
+    /// exists or not, sorted: the first [`PAGE`] of them, so that it is one request. After the empty
+    /// key come all.
+    fn list(&self, prefix: &str, after: &str) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
     /// The object, or `None` if there is none.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<(Vec<u8>, Version)>, Error>> + Send;
     /// Writes the object unless it exists.

@@ -63,7 +63,7 @@ fn what_a_bucket_answers_is_told_apart_by_what_there_is_to_do() {
             );
             assert!(bucket.put_if_absent("slots/x.json", vec![1]).await.is_err(), "{code}");
             assert!(bucket.put_if_match("slots/x.json", vec![1], &version()).await.is_err(), "{code}");
-            assert!(bucket.list("slots").await.is_err(), "{code}");
+            assert!(bucket.list("slots", "").await.is_err(), "{code}");
         });
         assert_eq!(http.requests().len(), 4, "{code}: each is asked once, and the caller asks again");
     }

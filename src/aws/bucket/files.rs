@@ -176,7 +176,7 @@ impl Bucket {
     }
 
     /// One answer of a listing, and the token that gets the next one.
-    async fn request_page(
+    pub(super) async fn request_page(
         &self,
         prefix: &str,
         after: &str,

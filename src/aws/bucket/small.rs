@@ -3,7 +3,7 @@
 use super::files::{Tries, broken};
 use super::{Bucket, version};
 use crate::aws::cause::Cause;
-use crate::store::{Error, Kind, Put, Store, Version};
+use crate::store::{Error, Kind, PAGE, Put, Store, Version};
 use aws_sdk_s3::primitives::ByteStream;
 use std::time::Duration;
 
@@ -22,10 +22,22 @@ enum Condition<'a> {
 }
 
 impl Store for Bucket {
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+    async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, Error> {
         let under = format!("{prefix}/");
-        let objects = self.briefly("list", &under, self.listing(&under, Tries::One)).await?;
-        Ok(objects.into_iter().map(|object| object.key).collect())
+        let work = async {
+            let (mut keys, mut next) = (Vec::new(), None);
+            loop {
+                let (objects, token) = self.request_page(&under, after, next, Tries::One).await?;
+                keys.extend(objects.into_iter().map(|object| object.key));
+                next = token;
+                // S3 may break an answer off early, and says so.
+                if next.is_none() || keys.len() >= PAGE {
+                    keys.truncate(PAGE);
+                    return Ok(keys);
+                }
+            }
+        };
+        self.briefly("list", &under, work).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Version)>, Error> {

@@ -10,12 +10,14 @@ struct Far {
     near: Memory,
     away: Duration,
     reads: Arc<AtomicUsize>,
+    listings: Arc<AtomicUsize>,
 }
 
 impl Store for Far {
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, store::Error> {
+    async fn list(&self, prefix: &str, after: &str) -> Result<Vec<String>, store::Error> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(self.away).await;
-        self.near.list(prefix).await
+        self.near.list(prefix, after).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, store::Version)>, store::Error> {
@@ -57,7 +59,12 @@ async fn a_start_reads_the_end_of_a_long_log_and_remembers_the_rest_later() {
     let at = node.now().plus(3);
     let before = node.on_air(at);
     drop(node);
-    let far = Far { near: near.another(), away: Duration::from_millis(100), reads: Arc::default() };
+    let far = Far {
+        near: near.another(),
+        away: Duration::from_millis(100),
+        reads: Arc::default(),
+        listings: Arc::default(),
+    };
     let start = Instant::now();
     let node = world.node("b", far.clone(), world.shelf(20, 20)).await;
     assert!(start.elapsed() < Duration::from_millis(500), "on air after {:?}", start.elapsed());
@@ -136,4 +143,29 @@ async fn a_node_alone_plays_what_is_on_its_own_disk() {
     let plan = node.ask(|reply| Command::Plan { count: 20, reply }).await.scheduled;
     let far = |entry: &crate::schedule::Entry| entry.source.as_str() >= "005.ogg";
     assert!(plan.iter().any(far), "and everything again when the store is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_log_is_found_within_the_store_s_patience_however_long_it_is() {
+    // What nobody could remove stays: weeks, months and years of it, with a hole at its beginning.
+    for (pages, most) in
+        [(0, 1), (1, 1), (999, 1), (1000, 1), (1500, 2), (2050, 4), (10_000, 8), (300_000, 22)]
+    {
+        let store = Memory::default();
+        let numbers = (1..=pages).filter(|number| *number != 7);
+        for number in numbers {
+            let put = store.put_if_absent(&format!("schedule/p/{number:012}.json"), Vec::new()).await;
+            assert!(matches!(put, Ok(store::Put::Written(_))));
+        }
+        let listings = Arc::new(AtomicUsize::new(0));
+        let away = Duration::from_millis(100);
+        let far = Far { near: store.another(), away, reads: Arc::default(), listings: listings.clone() };
+        let mut log = crate::schedule::task::Log::new(far, "schedule/p".to_owned());
+        // None of these pages can be read, so all that it may read is asked for, in vain.
+        let _ = log.load(Cell(0)).await;
+        assert_eq!(log.next_number(), pages + 1, "{pages} pages");
+        let asked = listings.load(Ordering::Relaxed);
+        println!("{pages} pages: {asked} listings");
+        assert!(asked <= most, "{asked} listings of {pages} pages");
+    }
 }

@@ -7,7 +7,7 @@
 use crate::media::Cell;
 use crate::schedule::Schedule;
 use crate::schedule::page::Page;
-use crate::store::{self, Put, Store};
+use crate::store::{self, PAGE, Put, Store};
 use crate::telemetry::messages;
 use futures_util::future::try_join_all;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 /// The most pages that are read at a start: more than a day of music, and more than any shuffle
 /// looks back.
-const HISTORY: usize = 400;
+const HISTORY: u64 = 400;
 /// The most pages that are kept; what is older is removed. About a week of music.
 const KEPT: u64 = 2_000;
 /// Every so many pages the old ones are removed.
@@ -70,10 +70,10 @@ impl<S: Store> Log<S> {
     pub async fn load(&mut self, since: Cell) -> Result<Vec<Page>, store::Error> {
         patient(async {
             if !self.listed {
-                let keys = self.pages.store.list(&self.pages.folder).await?;
-                self.older = keys.iter().filter_map(|key| number(key)).collect();
-                self.next = self.older.last().map_or(1, |last| last + 1);
-                self.older.drain(..self.older.len().saturating_sub(HISTORY));
+                if let Some((first, last)) = self.pages.ends().await? {
+                    self.older = (first.max(last.saturating_sub(HISTORY - 1))..=last).collect();
+                    self.next = last + 1;
+                }
                 self.listed = true;
             }
             // A page wins from its first cell on, so what is older says nothing about later cells.
@@ -118,7 +118,7 @@ impl<S: Store> Log<S> {
     /// Pages that were written since the last look, by whomever; at most [`HISTORY`] at a time.
     pub async fn read_on(&mut self) -> Result<Vec<Page>, store::Error> {
         let mut pages = Vec::new();
-        while pages.len() < HISTORY {
+        while (pages.len() as u64) < HISTORY {
             match patient(self.pages.get(self.next)).await {
                 Ok(Some(page)) => {
                     self.next += 1;
@@ -149,7 +149,8 @@ impl<S: Store> Log<S> {
     /// Old pages are of no more use; that they stay for another while does no harm either.
     async fn prune(&self) {
         let store = &self.pages.store;
-        let Ok(keys) = patient(store.list(&self.pages.folder)).await else { return };
+        // The first keys are the oldest pages.
+        let Ok(keys) = patient(store.list(&self.pages.folder, "")).await else { return };
         let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < self.next));
         for key in old.take(PRUNE_EVERY as usize * 2) {
             if let Err(error) = patient(store.remove(key)).await {
@@ -173,6 +174,49 @@ impl<S> Clone for Pages<S> {
 }
 
 impl<S: Store> Pages<S> {
+    /// The numbers of the first and the last page; none if there are no pages.
+    ///
+    /// A log of which nothing can be removed grows for ever, and a listing gives [`PAGE`] keys at a
+    /// time. So the end is leapt for, twice as far each time, and then looked for between the last
+    /// page that was found and where nothing follows.
+    async fn ends(&self) -> Result<Option<(u64, u64)>, store::Error> {
+        let found = self.after(0).await?;
+        let (Some(&first), Some(&(mut last))) = (found.first(), found.last()) else { return Ok(None) };
+        if found.len() < PAGE {
+            return Ok(Some((first, last)));
+        }
+        // Where nothing follows, as far as that is known.
+        let (mut leap, mut end) = (0, None);
+        while end.is_none_or(|end| last < end) {
+            let from = match end {
+                None => {
+                    let from = last.saturating_add(leap);
+                    leap = (leap * 2).max(PAGE as u64);
+                    from
+                }
+                Some(end) if end - last > PAGE as u64 => last + (end - last) / 2,
+                Some(_) => last,
+            };
+            let found = self.after(from).await?;
+            match found.last() {
+                Some(&number) => {
+                    last = number;
+                    if found.len() < PAGE {
+                        break;
+                    }
+                }
+                None => end = Some(from),
+            }
+        }
+        Ok(Some((first, last)))
+    }
+
+    /// The numbers of the pages after this one: the first [`PAGE`] of them.
+    async fn after(&self, page: u64) -> Result<Vec<u64>, store::Error> {
+        let keys = self.store.list(&self.folder, &self.key(page)).await?;
+        Ok(keys.iter().filter_map(|key| number(key)).collect())
+    }
+
     /// `None`: there is no such page. `Some(None)`: there is one, and it is damaged.
     async fn get(&self, number: u64) -> Result<Option<Option<Page>>, store::Error> {
         let Some((bytes, _)) = self.store.get(&self.key(number)).await? else { return Ok(None) };
