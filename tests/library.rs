@@ -218,10 +218,21 @@ fn while_the_disk_hangs_the_library_is_what_it_was() {
         let before = keeping.complete().await;
         keeping.stop().await;
 
-        let (release, hang) = std::sync::mpsc::channel::<()>();
+        // Who holds the thread meanwhile sees to the order: what is remembered, the hanging disk, the
+        // folder. Without it, what is remembered may come so soon that the folder is first.
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let beginning = tokio::task::spawn_blocking(move || begun.recv());
         let mut keeping = house.start();
-        // Behind what is remembered, and before the folder.
-        let hanging = tokio::spawn(async { tokio::task::spawn_blocking(move || hang.recv()).await });
+        let (release, hang) = std::sync::mpsc::channel::<()>();
+        let (queued, in_queue) = tokio::sync::oneshot::channel();
+        let hanging = tokio::spawn(async {
+            let hanging = tokio::task::spawn_blocking(move || hang.recv());
+            queued.send(()).unwrap();
+            hanging.await
+        });
+        in_queue.await.unwrap();
+        drop(begin);
+        assert!(beginning.await.unwrap().is_err());
         let library = keeping.until(|library| !library.tracks.is_empty()).await;
         assert_eq!(*library, Library { complete: false, ..(*before).clone() });
         drop(release);
