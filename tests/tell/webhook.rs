@@ -3,16 +3,20 @@
 use crate::RENDERED;
 use crate::rig::corpus::FEW;
 use crate::rig::daemon::{Channel, KEY};
+use crate::rig::imds::Metadata;
 use crate::rig::nginx::Nginx;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Off air is told after ten seconds; then come the failures that the server has in store.
 const TOLD: Duration = Duration::from_secs(60);
+
+/// From the announcement at the metadata service to the alert at the webhook.
+const NOTICED: Duration = Duration::from_secs(3);
 
 /// A request: its path, and its body as text.
 struct Posted {
@@ -95,4 +99,24 @@ fn off_air_and_back_are_told_in_order_through_failures_and_never_the_key() {
     let log = std::fs::read_to_string(channel.log()).expect("the daemon has a log");
     assert!(log.contains("webhook=\"team\" event=\"off_air\""), "{log}");
     assert!(!log.contains("hidden-path"), "the address is in the log");
+}
+
+#[test]
+fn a_notice_is_told_within_three_seconds_of_its_announcement() {
+    let (nginx, metadata) = (Nginx::start(), Metadata::start());
+    let (address, posts) = server(&[]);
+    let mut channel = Channel::with("notified", &FEW);
+    channel.to("tube", &nginx.url(), None, "");
+    channel.environment = vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url())];
+    channel.more = format!("[[webhook]]\nurl = \"http://{address}/\"\n");
+    let mut daemon = channel.run();
+    daemon.wait_for_ingest(0, 0, "live", RENDERED);
+    metadata.interrupt(Duration::from_secs(120));
+    let announced = Instant::now();
+    let posted = posts.recv_timeout(TOLD).expect("an alert comes");
+    let took = announced.elapsed();
+    println!("from the notice to the webhook: {} ms", took.as_millis());
+    let alert: Value = serde_json::from_str(&posted.body).expect("alerts are JSON");
+    assert_eq!(alert["event"], "notice", "{alert}");
+    assert!(took < NOTICED, "it took {took:?} to tell");
 }
