@@ -218,3 +218,38 @@ fn whatever_the_bucket_does_the_air_does_not_show_and_status_says() {
     let proof = recording::prove(&nginx.recordings(), &mut cloud.programme(&node));
     assert!(proof.unbroken() > 30.0 && proof.missing() == 0.0, "{}", proof.describe());
 }
+
+#[test]
+fn two_nodes_that_start_at_once_on_an_empty_bucket_have_one_programme_and_mix_nothing() {
+    let cloud = Cloud::with_music("race");
+    let servers = [Nginx::start(), Nginx::start()];
+    let nodes = [cloud.node("left", &servers[0].url()), cloud.node("right", &servers[1].url())];
+    let [mut left, mut right] = [nodes[0].run(), nodes[1].run()];
+    left.wait_for_music(RENDERED);
+    right.wait_for_music(RENDERED);
+    wait::until("three tracks and the card are in the bucket", RENDERED, || {
+        (cloud.renditions() == 4).then_some(())
+    });
+    let coming = |status: &serde_json::Value| {
+        let next = status["next"].as_array()?.iter();
+        let entries: Vec<_> = next.map(|entry| (entry["source"].clone(), entry["starts"].clone())).collect();
+        (!entries.is_empty()).then_some((status["now"]["source"].clone(), entries))
+    };
+    // Between two questions one entry may end; the next look is the same again.
+    wait::until("both play the same, now and next", SOON, || {
+        (coming(&left.status()?)? == coming(&right.status()?)?).then_some(())
+    });
+    servers.iter().for_each(|server| server.wait_for_more(SOON));
+    wait::let_pass(Duration::from_secs(8));
+    let rendered = |daemon: &Daemon| daemon.process.log().matches("rendered a track").count();
+    println!("tracks rendered: {} and {}", rendered(&left), rendered(&right));
+    assert_eq!(left.stop(), 0);
+    assert_eq!(right.stop(), 0);
+    // Whoever lost the race for a page or a rendition has taken the other's, and left nothing.
+    let objects = block_on(cloud.bucket().objects("renditions/")).expect("moto lists");
+    assert_eq!(objects.len(), 3 * 4, "{:?}", objects.iter().map(|object| &object.key).collect::<Vec<_>>());
+    for (server, node) in servers.iter().zip(&nodes) {
+        let proof = recording::prove(&server.recordings(), &mut cloud.programme(node));
+        assert!(proof.unbroken() > 6.0, "{}", proof.describe());
+    }
+}
