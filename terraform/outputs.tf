@@ -27,8 +27,8 @@ output "key_command" {
 output "monthly_cost" {
   description = "At most, in US$ a month, by the same arithmetic as `nonstop cost`: in all, its parts, and a sentence."
   value = {
-    total    = module.cost.total
-    items    = module.cost.items
+    total    = tonumber(format("%.2f", module.cost.total))
+    items    = { for item, usd in module.cost.items : item => tonumber(format("%.2f", usd)) }
     sentence = module.cost.sentence
   }
 }
