@@ -62,12 +62,24 @@ pub type Fit = fn(&[u8]) -> Result<Secret, &'static str>;
 
 fn read_as(fit: Fit, source: &KeySource, credentials: Option<&Path>) -> Result<Secret, Error> {
     match source {
-        KeySource::File(path) => from_file(fit, path),
+        KeySource::File(path) => {
+            warn_of_others(path);
+            from_file(fit, path)
+        }
         KeySource::Credential(name) => match credentials {
             Some(folder) => from_file(fit, &folder.join(name)),
             None => Err(Error::NoCredentials(name.clone())),
         },
         KeySource::Secret { secret, .. } => Err(Error::Elsewhere(secret.clone())),
+    }
+}
+
+/// Not for credentials: systemd gives the service access to them by an access control list, which a
+/// mode shows as rights of the group, and keeps everybody else out of their folder.
+fn warn_of_others(path: &Path) {
+    // What cannot be asked cannot be read either, and that is then said.
+    if std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+        tracing::warn!(message_id = messages::KEY_EXPOSED, path = %path.display(), "others may read the file with the stream key; chmod 600 keeps it to its owner");
     }
 }
 
@@ -89,9 +101,6 @@ fn read_start(path: &Path, content: &mut Vec<u8>) -> io::Result<()> {
     if !meta.is_file() {
         // Opening a pipe would wait for who writes into it.
         return Err(io::Error::other("it is not a file"));
-    }
-    if meta.permissions().mode() & 0o077 != 0 {
-        tracing::warn!(message_id = messages::KEY_EXPOSED, path = %path.display(), "others may read the file with the stream key; chmod 600 keeps it to its owner");
     }
     content.resize(LONGEST * 2, 0);
     let (mut file, mut length) = (File::open(path)?, 0);
