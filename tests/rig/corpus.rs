@@ -120,6 +120,14 @@ pub const FEW: [Item; 3] = [
 /// Another one, to be added while on air.
 pub const LATE: Item = plays("late.ogg", "underground.ogg", 15, "-t 4 -c:a libvorbis -q:a 4");
 
+/// Pieces that are longer than the time in which a recording's place is looked for, so that even a
+/// few seconds of them have but one.
+pub const LONG: [Item; 3] = [
+    plays("long/battle.ogg", "battle.ogg", 5, "-t 45 -c:a libvorbis -q:a 4"),
+    plays("long/knolls.mp3", "knolls.ogg", 10, "-t 50 -c:a libmp3lame -b:a 128k"),
+    plays("long/wanderer.ogg", "wanderer.ogg", 15, "-t 48 -c:a libvorbis -q:a 4"),
+];
+
 impl Item {
     /// The file itself, made if it is not there yet.
     pub fn file(&self) -> PathBuf {

@@ -83,6 +83,7 @@ http {{
     listen {address}:{control};
     location /control {{ rtmp_control all; }}
     location /stat {{ rtmp_stat all; }}
+    root {root}/www;
   }}
 }}
 ",
@@ -98,6 +99,11 @@ http {{
     /// Where to publish: the app, without a stream key.
     pub fn url(&self) -> String {
         format!("rtmp://{}:{}/live2", self.address, self.port)
+    }
+
+    /// What it serves over HTTP at its control port lies here.
+    pub fn www(&self) -> PathBuf {
+        self.folder.folder("www")
     }
 
     pub fn socket(&self) -> (String, u16) {

@@ -7,13 +7,21 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Looks until `condition` gives something, and fails with `what` after `within`.
 #[track_caller]
-pub fn until<T>(what: &str, within: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, within: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    let Some(found) = until_or(within, condition) else { panic!("waited {within:?} in vain: {what}") };
+    found
+}
+
+/// Looks until `condition` gives something, for `within` at most.
+pub fn until_or<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;
     loop {
         if let Some(found) = condition() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "waited {within:?} in vain: {what}");
+        if Instant::now() >= deadline {
+            return None;
+        }
         std::thread::sleep(LOOK);
     }
 }
