@@ -10,6 +10,8 @@ mod ingest;
 mod laws;
 #[path = "simulation/net.rs"]
 mod net;
+#[path = "simulation/nodes.rs"]
+mod nodes;
 #[path = "simulation/programme.rs"]
 mod programme;
 #[path = "simulation/weather.rs"]
@@ -122,6 +124,101 @@ fn a_machine_that_stood_still_goes_on_near_the_present_in_the_same_session() {
         let last = messages.last().unwrap().timestamp;
         assert!((90_000..=92_900).contains(&last), "{last}");
     });
+}
+
+#[test]
+fn one_node_follows_another_and_nothing_is_lost_nor_sent_by_two() {
+    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let only = std::env::var("SIMULATION_SEED").ok().and_then(|text| text.parse().ok());
+    if only.is_some() {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init().ok();
+    }
+    for seed in only.map_or(0..seeds, |seed: u64| seed..seed + 1) {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            let story = follow(seed);
+            story.sessions_are_well_formed();
+            story.nothing_is_missing();
+        }));
+        if let Err(failure) = told {
+            eprintln!("\nnodes broke a law with SIMULATION_SEED={seed}\n");
+            resume_unwind(failure);
+        }
+    }
+}
+
+/// Nodes that are replaced, killed and cut off from the store, until the life is over.
+fn follow(seed: u64) -> Story {
+    let reference = reference();
+    let folder = tempfile::tempdir().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let (machines, net) = nodes::two(Redundancy::Failover, folder.path());
+        let weather = tokio::spawn(net::run(net.clone()));
+        let (start, mut dice) = (Instant::now(), weather::Dice(seed));
+        let mut old = machines[0].start();
+        old.on_air().await;
+        for round in 1.. {
+            let [before, machine] = [&machines[(round + 1) % 2], &machines[round % 2]];
+            let pass = Duration::from_millis(dice.roll(30_000));
+            sleep(pass).await;
+            if start.elapsed() + Duration::from_secs(90) > weather::LIFE {
+                break;
+            }
+            let cut = [&before.way, &machine.way][dice.roll(2) as usize];
+            let blocked = Duration::from_millis(dice.roll(12_000));
+            old = match dice.roll(4) {
+                // A notice, and a newcomer some time later.
+                0 => {
+                    old.drain(Duration::from_secs(120));
+                    sleep(Duration::from_millis(dice.roll(20_000))).await;
+                    let mut new = machine.start();
+                    new.on_air().await;
+                    assert!(old.released(Duration::from_secs(20)).await <= Duration::from_secs(10));
+                    new
+                }
+                // The newcomer is there already, and the store goes away in between.
+                1 => {
+                    let mut new = machine.start();
+                    new.on_air().await;
+                    sleep(Duration::from_millis(dice.roll(10_000))).await;
+                    old.drain(Duration::from_secs(120));
+                    sleep(Duration::from_millis(dice.roll(6_000))).await;
+                    cut.block(blocked);
+                    old.released(Duration::from_secs(60)).await;
+                    new
+                }
+                // Asked to end at once, with another node there.
+                2 => {
+                    let mut new = machine.start();
+                    new.on_air().await;
+                    sleep(Duration::from_millis(dice.roll(10_000))).await;
+                    old.drain(Duration::from_secs(10));
+                    old.released(Duration::from_secs(10)).await;
+                    new
+                }
+                // Killed.
+                _ => {
+                    let mut new = machine.start();
+                    new.on_air().await;
+                    sleep(Duration::from_millis(dice.roll(10_000))).await;
+                    old.kill().await;
+                    new
+                }
+            };
+            old.on_primary().await;
+        }
+        // What is sent last is sent by a clock that may be half a second behind.
+        sleep(weather::LIFE.saturating_sub(start.elapsed()) + Duration::from_secs(2)).await;
+        let last = nodes::status(Some(&old));
+        old.drain(Duration::ZERO);
+        let drained = old.released(Duration::from_secs(10)).await;
+        sleep(Duration::from_secs(1)).await;
+        weather.abort();
+        let _ = weather.await;
+        nodes::nobody_was_in_anothers_way(&net);
+        Story::new(reference, start, [Vec::new(), Vec::new()], &net, last, drained)
+    })
 }
 
 fn for_each_seed(climate: Climate, laws: impl Fn(&Story)) {

@@ -36,6 +36,8 @@ pub struct Ingest {
     pub messages: Vec<Message>,
     pub published: Option<Instant>,
     pub deleted: bool,
+    /// A publish was not welcome.
+    pub refused: bool,
     pub faults: Vec<String>,
 }
 
@@ -58,6 +60,7 @@ impl Ingest {
             messages: Vec::new(),
             published: None,
             deleted: false,
+            refused: false,
             faults: Vec::new(),
         }
     }
@@ -162,7 +165,10 @@ impl Ingest {
                 self.published = Some(now);
                 self.answer("onStatus", 0.0, &status("NetStream.Publish.Start", "status"));
             }
-            b"publish" => self.answer("onStatus", 0.0, &status("NetStream.Publish.BadName", "error")),
+            b"publish" => {
+                self.refused = true;
+                self.answer("onStatus", 0.0, &status("NetStream.Publish.BadName", "error"));
+            }
             b"deleteStream" => self.deleted = true,
             _ => {}
         }

@@ -214,7 +214,8 @@ fn whoever_leaves_waits_until_the_other_has_delivered_what_it_had() {
         deadline: scene.base + Duration::from_secs(100),
     };
     assert_eq!(puts(&scene.at(7_000, drain)), [(Primary, Use::Active, 1)], "it says that it leaves");
-    scene.at(7_050, backup(1, 6_000));
+    let actions = scene.at(7_050, backup(1, 6_000));
+    assert_eq!(permits(&actions), None, "that look was on its way before others could know");
     assert_eq!(scene.at(7_100, Event::Wrote(Primary, version(2))), [Action::Get(Backup)], "and looks again");
     let actions = scene.at(7_200, backup(1, 6_000));
     assert_eq!(permits(&actions).map(|permits| permits[0]), Some(Leave));
