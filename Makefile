@@ -45,7 +45,7 @@ bench: setup ## nonstop beside FFmpeg, in one run: CPU, memory, time to air
 bench-sync: setup ## the first sync of a bucket beside aws s3 sync and rclone, as far as they are installed
 	MOTO_S3_DEFAULT_KEY_BUFFER_SIZE=65536 cargo bench --bench first_sync
 
-soak: setup ## the whole-daemon tests, longer and with many seeds (about an hour)
+soak: setup ## the whole-daemon tests, longer and with many seeds (some hours)
 	SIMULATION_SEEDS=3000 cargo test --release --test simulation
 	NONSTOP_SOAK=1 cargo test --test on_air
 	PROPTEST_CASES=20000 cargo test --release --lib handover::
