@@ -38,9 +38,10 @@
 //! ingest.
 //!
 //! Beside the flow: [`config`] is read once and then trusted, [`media`] has the words that all
-//! stages share (start with [`media::cell`]), [`host`] is the machine underneath, [`store`] is what
-//! nodes agree through, [`aws`] is the bucket that it is in and the secret with the stream key, [`control`] is what operators talk to, [`telemetry`] what the daemon tells by
-//! itself, [`cli`] the command, and [`cost`] what a month of it costs.
+//! stages share (start with [`media::cell`]), [`host`] is the machine underneath and what is
+//! announced about its end, [`store`] is what nodes agree through, [`aws`] is the bucket that it is
+//! in and the secret with the stream key, [`control`] is what operators talk to, [`telemetry`] what
+//! the daemon tells by itself, [`cli`] the command, and [`cost`] what a month of it costs.
 
 pub mod config;
 pub mod media;
