@@ -43,11 +43,16 @@ pub struct Places {
 
 impl Places {
     /// The folders as far as they were given.
+    ///
+    /// FFmpeg is started in a folder of its own, where a relative one would lead elsewhere.
     pub fn given(&self) -> Given {
+        let absolute = |folder: &Option<PathBuf>| {
+            folder.as_ref().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone()))
+        };
         Given {
-            state: self.state_dir.clone(),
-            cache: self.cache_dir.clone(),
-            runtime: self.runtime_dir.clone(),
+            state: absolute(&self.state_dir),
+            cache: absolute(&self.cache_dir),
+            runtime: absolute(&self.runtime_dir),
         }
     }
 }
@@ -197,6 +202,14 @@ mod tests {
         let config = |words: &str| Cli::try_parse_from(words.split(' ')).unwrap().places.config;
         assert_eq!(config("nonstop status --config a.toml"), PathBuf::from("a.toml"));
         assert_eq!(config("nonstop --config a.toml status"), PathBuf::from("a.toml"));
+    }
+
+    #[test]
+    fn folders_may_be_given_from_where_one_is() {
+        let words = "nonstop run --cache-dir cache --state-dir /state";
+        let given = Cli::try_parse_from(words.split(' ')).unwrap().places.given();
+        assert_eq!(given.cache, Some(std::env::current_dir().unwrap().join("cache")));
+        assert_eq!((given.state, given.runtime), (Some(PathBuf::from("/state")), None));
     }
 
     #[test]
