@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-package test-aws test-terraform lint bench bench-sync soak fuzz deb apt-repo clean
+.PHONY: help setup demo test test-package test-boot test-terraform test-aws lint bench bench-sync soak fuzz deb apt-repo clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
@@ -21,11 +21,14 @@ test: setup lint ## everything that must hold before a change is merged
 	cargo test
 	@tests/dependencies
 	@tests/terraform/run
-	@$(MAKE) --no-print-directory test-package
+	@$(MAKE) --no-print-directory test-package test-boot
 
 test-package: ## the package on Debian 12 and 13, booted, with another host as the ingest (root)
 	@tests/setup --package
 	@tests/package/run
+
+test-boot: ## from power-on to on air by Terraform's user data, and on to a successor (root, terraform)
+	@tests/boot/run
 
 test-aws: ## the laws of stores against a real bucket: NONSTOP_TEST_BUCKET=name (docs/aws.md)
 	@: "$${NONSTOP_TEST_BUCKET:?names the bucket to test in; docs/aws.md says what is done in it}"

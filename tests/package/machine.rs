@@ -43,15 +43,36 @@ pub struct Machine {
     _cgroups: Cgroups,
 }
 
+/// What a machine is put together from.
+pub struct Parts<'a> {
+    pub debian: Debian,
+    /// No two machines of a test have the same.
+    pub name: &'a str,
+    /// The layers of its root, the uppermost first.
+    pub layers: &'a [PathBuf],
+    /// The network namespace it is in.
+    pub namespace: &'a str,
+}
+
 impl Machine {
     /// Boots a Debian whose root is in `roots`, in a network namespace.
     pub fn boot(debian: Debian, roots: &Path, namespace: &str) -> Self {
-        let disk = Disk::over(&roots.join(debian.codename));
-        let cgroups = Cgroups::new(debian.codename);
+        let layers = [roots.join(debian.codename)];
+        let parts = Parts { debian, name: debian.codename, layers: &layers, namespace };
+        let mut machine = Self::power_on(&parts, |_| {});
+        machine.wait_until_running(BOOT);
+        machine
+    }
+
+    /// Gives a machine as soon as systemd answers on it. `prepare` gets its root before it boots.
+    pub fn power_on(parts: &Parts, prepare: impl FnOnce(&Path)) -> Self {
+        let disk = Disk::over(parts.layers);
+        prepare(&disk.root);
+        let cgroups = Cgroups::new(parts.name);
         // The machine's processes are counted where its first process is.
         let line = format!("{} exec systemd-nspawn \"$@\"", cgroups.enter());
-        let machine = format!("--machine={}-{}", debian.codename, std::process::id());
-        let namespace = format!("--network-namespace-path=/run/netns/{namespace}");
+        let machine = format!("--machine={}-{}", parts.name, std::process::id());
+        let namespace = format!("--network-namespace-path=/run/netns/{}", parts.namespace);
         let args: [&OsStr; 15] = [
             "-c".as_ref(),
             line.as_ref(),
@@ -72,18 +93,28 @@ impl Machine {
         // As on a Debian that nobody has changed, where the mixed hierarchy is long gone.
         let environment = [("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", OsStr::new("1"))];
         let console = disk.folder.path().join("console.log");
-        let mut nspawn = Process::spawn(debian.codename, None, "sh", args, &environment, &console);
-        let leader = wait::until("a machine boots", BOOT, || {
+        let mut nspawn = Process::spawn(parts.name, None, "sh", args, &environment, &console);
+        let leader = wait::until("a machine starts", BOOT, || {
             if let Some(status) = nspawn.ended() {
                 panic!("systemd-nspawn ended with {status}");
             }
+            // Until the machine stands, this is a child of systemd-nspawn's that makes it.
             let leader = only_child(nspawn.pid())?;
-            let state = enter(leader, "systemctl is-system-running").output().expect("nsenter runs");
-            let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
-            assert_ne!(state, "degraded", "{}", text(&enter(leader, "systemctl --failed").output()));
-            (state == "running").then_some(leader)
+            is_system_running(leader).filter(|state| state != "offline").map(|_| leader)
         });
-        Self { debian, leader, nspawn, disk, _cgroups: cgroups }
+        Self { debian: parts.debian, leader, nspawn, disk, _cgroups: cgroups }
+    }
+
+    /// Waits until all that it starts at boot has been started, and fails if a part of it has failed.
+    pub fn wait_until_running(&mut self, within: Duration) {
+        wait::until("a machine boots", within, || {
+            if let Some(status) = self.nspawn.ended() {
+                panic!("systemd-nspawn ended with {status}");
+            }
+            let state = is_system_running(self.leader)?;
+            assert_ne!(state, "degraded", "{}", text(&enter(self.leader, "systemctl --failed").output()));
+            (state == "running").then_some(())
+        });
     }
 
     /// Runs a line of shell as root on it.
@@ -134,8 +165,8 @@ impl Machine {
     pub fn written(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         walk(&self.disk.upper(), "", &mut found);
-        // A folder of the base is there again as soon as anything in it has changed.
-        found.retain(|path| !self.disk.base.join(path).is_dir());
+        // A folder of the root beneath is there again as soon as anything in it has changed.
+        found.retain(|path| !self.disk.layers.iter().any(|layer| layer.join(path).is_dir()));
         found
     }
 
@@ -174,22 +205,23 @@ impl Drop for Machine {
 /// What a machine writes, over what it began with.
 pub struct Disk {
     folder: Scratch,
-    base: PathBuf,
+    layers: Vec<PathBuf>,
     writes: PathBuf,
     root: PathBuf,
 }
 
 impl Disk {
-    fn over(base: &Path) -> Self {
+    fn over(layers: &[PathBuf]) -> Self {
         let folder = Scratch::new("machine");
         let (writes, root) = (folder.folder("writes"), folder.folder("root"));
-        let disk = Self { folder, base: base.to_owned(), writes, root };
+        let disk = Self { folder, layers: layers.to_owned(), writes, root };
         mount(&["-t", "tmpfs", "-o", &format!("{SIZE},mode=755"), "tmpfs"], &disk.writes);
         for name in ["upper", "work"] {
             std::fs::create_dir(disk.writes.join(name)).expect("the disk is empty");
         }
-        let (base, writes) = (base.display(), disk.writes.display());
-        let layers = format!("lowerdir={base},upperdir={writes}/upper,workdir={writes}/work");
+        let (below, writes) = (layers.iter().map(|layer| layer.display().to_string()), disk.writes.display());
+        let below = below.collect::<Vec<_>>().join(":");
+        let layers = format!("lowerdir={below},upperdir={writes}/upper,workdir={writes}/work");
         mount(&["-t", "overlay", "-o", &layers, "overlay"], &disk.root);
         disk
     }
@@ -301,6 +333,13 @@ fn enter(leader: u32, line: &str) -> Command {
     command.args(["--target", &leader.to_string(), "--all", "env", "-i"]).args(ENVIRONMENT);
     command.args(["sh", "-c", line]).stdin(Stdio::null());
     command
+}
+
+/// What systemd says of the machine whose first process is `leader`, if it says something.
+fn is_system_running(leader: u32) -> Option<String> {
+    let state = enter(leader, "systemctl is-system-running").output().expect("nsenter runs");
+    let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
+    (!state.is_empty()).then_some(state)
 }
 
 fn only_child(pid: u32) -> Option<u32> {

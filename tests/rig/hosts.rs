@@ -2,6 +2,7 @@
 //! network namespace of its own. This test itself is on that network, too. Needs root.
 
 use super::netns::run;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +21,8 @@ const PRIMARY: u8 = 1;
 const BACKUP: u8 = 2;
 const BUCKET: u8 = 3;
 const TEST: u8 = 9;
+/// Where instances have their metadata service.
+const METADATA: &str = "169.254.169.254";
 
 impl Hosts {
     pub fn new(nodes: usize) -> Self {
@@ -85,6 +88,23 @@ impl Hosts {
     /// This test's end of its wire; a name has at most 15 characters.
     fn ours(&self) -> String {
         format!("ns{}", self.cloud.trim_start_matches("nsc-"))
+    }
+
+    /// Has what a node asks of 169.254.169.254 answered at `service`, an address of this test's.
+    pub fn lead_metadata(&self, node: usize, service: SocketAddr) {
+        let (node, to) = (&self.nodes[node], service.to_string());
+        run(&["ip", "-n", node, "route", "add", METADATA, "dev", "veth0"]);
+        let asked = ["-t", "nat", "-A", "OUTPUT", "-d", METADATA, "-p", "tcp", "--dport", "80"];
+        let answered = ["-j", "DNAT", "--to-destination", &to];
+        run(&[&["ip", "netns", "exec", node, "iptables", "-w"][..], &asked, &answered].concat());
+    }
+
+    /// The hardware address of a node's network device.
+    pub fn mac(&self, node: usize) -> String {
+        let said = Command::new("ip").args(["-n", &self.nodes[node], "-o", "link", "show", "veth0"]).output();
+        let said = String::from_utf8(said.expect("iproute2 is installed").stdout).expect("it is ASCII");
+        let mut words = said.split_whitespace().skip_while(|word| *word != "link/ether").skip(1);
+        words.next().expect("a wire has an address at each end").to_owned()
     }
 
     /// Swallows every packet between a node and the bucket.

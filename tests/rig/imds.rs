@@ -51,6 +51,15 @@ impl Metadata {
         Self { fake, address, _until: until }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on it says this at a path.
+    pub fn say(&self, path: &str, text: &str) {
+        self.fake.say(path, text);
+    }
+
     /// For `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -78,8 +87,18 @@ impl Metadata {
         self.fake.fail(fault);
     }
 
+    /// Answers what is asked without a token, too.
+    pub fn make_tokens_optional(&self) {
+        self.fake.make_tokens_optional();
+    }
+
     pub fn revoke_tokens(&self) {
         self.fake.revoke_tokens();
+    }
+
+    /// How often any path has been asked for.
+    pub fn asked_for(&self, path: &str) -> u64 {
+        self.fake.asked(path)
     }
 
     /// How often a path has been asked for.

@@ -72,6 +72,7 @@ struct State {
     tokens: Vec<(String, Instant)>,
     given: u64,
     fault: Fault,
+    optional: bool,
     asked: BTreeMap<String, u64>,
     connections: u64,
 }
@@ -101,6 +102,12 @@ impl Fake {
     /// From now on it fails like this.
     pub fn fail(&self, fault: Fault) {
         self.state().fault = fault;
+    }
+
+    /// From now on what is asked without a token is answered, too, as where version 1 of the service
+    /// is still allowed. One that is not good is refused as ever.
+    pub fn make_tokens_optional(&self) {
+        self.state().optional = true;
     }
 
     /// No token that was given out is good any more.
@@ -237,9 +244,11 @@ impl Fake {
 
     fn knows(&self, token: Option<&str>) -> bool {
         let now = Instant::now();
-        token.is_some_and(|token| {
-            self.state().tokens.iter().any(|(known, until)| known == token && *until > now)
-        })
+        let state = self.state();
+        match token {
+            Some(token) => state.tokens.iter().any(|(known, until)| known == token && *until > now),
+            None => state.optional,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
