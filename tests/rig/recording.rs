@@ -97,7 +97,25 @@ pub fn place(path: &Path, tags: &[Tag], programme: &mut Programme, ended: f64) -
     if !video[0].is_key() {
         return Err("it does not begin with a keyframe".to_owned());
     }
-    let start = align(&audio, programme, ended)?;
+    // Silence is like any other silence, so a short piece of it may seem to be in several places; its
+    // pictures say in which.
+    let mut wrong = None;
+    for start in align(&audio, programme, ended)? {
+        match placed(path, (&audio, &video), programme, start) {
+            Ok(span) => return Ok(span),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    Err(wrong.expect("there is a place, or an error"))
+}
+
+/// The place of a recording whose sound begins at that frame, or says why it is not there.
+fn placed(
+    path: &Path,
+    (audio, video): (&[&Tag], &[&Tag]),
+    programme: &mut Programme,
+    start: u64,
+) -> Result<Span, String> {
     let end = start + audio.len() as u64;
 
     // Programme time minus timestamp, in samples; the same for all but for rounding down to ms.
@@ -138,8 +156,8 @@ fn check_skews(what: &str, skews: &[i64], base: i64) -> Result<(), String> {
     }
 }
 
-/// The frame number since the epoch from which on the programme's audio is this.
-fn align(audio: &[&Tag], programme: &mut Programme, ended: f64) -> Result<u64, String> {
+/// The frame numbers since the epoch from which on the programme's audio is this, likeliest first.
+fn align(audio: &[&Tag], programme: &mut Programme, ended: f64) -> Result<Vec<u64>, String> {
     let frame = |seconds: f64| (seconds * RATE as f64 / 1024.0) as u64;
     let due = frame(ended) - audio.len() as u64;
     let (from, to) = (due - frame(ASIDE), due + frame(ASIDE));
@@ -154,9 +172,10 @@ fn align(audio: &[&Tag], programme: &mut Programme, ended: f64) -> Result<u64, S
         }
         best = best.max((same, start));
     }
-    match found.iter().min_by_key(|start| start.abs_diff(due)) {
-        Some(start) => Ok(*start),
-        None => {
+    found.sort_by_key(|start| start.abs_diff(due));
+    match found.is_empty() {
+        false => Ok(found),
+        true => {
             let (same, start) = best;
             let broken = start + same as u64;
             let resumes =
