@@ -10,6 +10,8 @@ mod rig;
 mod air;
 #[path = "package/faults.rs"]
 mod faults;
+#[path = "package/front.rs"]
+mod front;
 #[path = "package/install.rs"]
 mod install;
 #[path = "package/machine.rs"]

@@ -128,6 +128,26 @@ pub fn a_restart_costs_next_to_nothing(stage: &Stage) {
     stage.cost("restart", hole, ON_AIR_AGAIN);
 }
 
+pub fn over_tls_a_restart_begins_another_session(stage: &Stage) {
+    stage.chapter("a restart with RTMPS");
+    let (machine, air) = (&stage.machine, stage.air());
+    let restart = || {
+        let sessions = air.sessions();
+        stage.unit().systemctl("restart");
+        air.wait_for_session(sessions, SOON);
+    };
+    const AUTHORITY: &str = "/etc/nonstop/ingest-authority.pem";
+    machine.write(AUTHORITY, stage.front.authority());
+    let safe = configuration(&stage.front.url(), "stream-key") + &format!("ca_file = \"{AUTHORITY}\"\n");
+    machine.write("/etc/nonstop/nonstop.toml", &safe);
+    restart();
+    let hole = air.hole(SOON, "systemctl restart nonstop");
+    assert!(!hole.kept, "what TLS knows of a connection cannot be handed on");
+    stage.cost("restart with RTMPS", hole, ON_AIR_AGAIN);
+    stage.configure("");
+    restart();
+}
+
 pub fn stopped_it_ends_in_good_order(stage: &Stage) {
     stage.chapter("a stop");
     let unit = stage.unit();

@@ -2,6 +2,7 @@
 //! each interruption cost.
 
 use crate::air::{Air, FPS, Hole};
+use crate::front::Front;
 use crate::machine::{Debian, Machine};
 use crate::repository::Releases;
 use crate::rig::daemon::KEY;
@@ -27,6 +28,8 @@ pub struct Stage {
     pub releases: Releases,
     /// The first channel's ingest, and the repository.
     pub host: Nginx,
+    /// The same with TLS.
+    pub front: Front,
     /// The second channel's ingest.
     pub other: Mutex<Nginx>,
     pub machine: Machine,
@@ -44,6 +47,7 @@ pub fn told(debian: Debian) {
     let stage = Stage {
         releases,
         host: at(PRIMARY),
+        front: Front::start(&network.ingest, PRIMARY, PORTS.0),
         other: Mutex::new(at(BACKUP)),
         machine: Machine::boot(debian, Path::new(&roots), &network.daemon),
         costs: Mutex::default(),
@@ -65,6 +69,7 @@ pub fn told(debian: Debian) {
     operate::a_new_file_is_rendered_and_nobody_sees_the_key(&stage);
     operate::reloads_are_not_felt_on_air(&stage);
     operate::a_restart_costs_next_to_nothing(&stage);
+    operate::over_tls_a_restart_begins_another_session(&stage);
     operate::stopped_it_ends_in_good_order(&stage);
     faults::killed_it_comes_back(&stage);
     faults::frozen_it_is_brought_back_by_the_watchdog(&stage);

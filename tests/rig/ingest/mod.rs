@@ -20,7 +20,7 @@ pub mod amf;
 pub mod record;
 pub mod script;
 mod session;
-mod tls;
+pub mod tls;
 mod wire;
 
 pub use record::{Ending, Keep, Message, Record, Stage};
