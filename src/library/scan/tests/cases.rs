@@ -241,3 +241,20 @@ fn a_manifest_of_another_folder_or_version_is_not_taken() {
         assert_eq!(recalled(&text[..cut], ROOT), None);
     }
 }
+
+#[test]
+fn what_was_held_back_and_may_have_changed_is_what_it_was_until_it_is_read() {
+    let mut house = House::new(Disk { now: 1_000_000, ..Disk::default() });
+    apply(&mut house, &Deed::Write(5, 0));
+    apply(&mut house, &Deed::CopyOld(4, 0));
+    house.follow(1);
+    assert!(house.tracks().is_empty(), "held back: the background is not whole");
+    apply(&mut house, &Deed::Chmod(4, false));
+    house.follow(0);
+    let known = house.known();
+    assert_eq!(known.keys().collect::<Vec<_>>(), ["x-1.mp3"]);
+    house.disk.now += 60_000;
+    apply(&mut house, &Deed::Write(4, 0));
+    house.follow(0);
+    assert_eq!(house.tracks(), known);
+}

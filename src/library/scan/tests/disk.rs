@@ -152,11 +152,14 @@ impl House {
         self.index.library().tracks.iter().map(|track| (track.source.clone(), track.hash.clone())).collect()
     }
 
-    /// The tracks, and those that were read and are held back.
+    /// The tracks, and those that were read and are held back, even if they are to be read again to
+    /// be sure.
     pub(super) fn known(&self) -> BTreeMap<String, ContentHash> {
-        let tracks = self.index.known().1.filter(|(_, _, content)| content.about.suits(Kind::Track));
-        let known = tracks.map(|(source, _, content)| (source.to_owned(), content.hash.clone()));
-        known.chain(self.tracks()).collect()
+        let known = self.index.files.iter().filter_map(|(source, file)| match &file.state.known()?.item {
+            Item::Track(track) => Some((source.clone(), track.hash.clone())),
+            Item::Background(_) => None,
+        });
+        known.collect()
     }
 
     pub(super) fn write(&mut self, source: &str, content: u64, size: u64) {
