@@ -52,7 +52,7 @@ soak: setup ## the whole-daemon tests, longer and with many seeds (some hours)
 	SIMULATION_SEEDS=3000 cargo test --release --test simulation
 	NONSTOP_SOAK=1 cargo test --test on_air
 	PROPTEST_CASES=20000 cargo test --release --lib handover::
-	NONSTOP_SOAK=1 cargo test --test handover -- --nocapture --test-threads 2
+	NONSTOP_SOAK=1 cargo test --test handover -- --include-ignored --nocapture --test-threads 2
 
 fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo-fuzz, nightly Rust)
 	@tests/fuzz/run
