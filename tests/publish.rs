@@ -26,6 +26,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "abcd-efgh-ijkl-mnop";
+/// An end in order takes at most this long (`Rules::finish`); usually it is a few milliseconds.
+const FINISH: Duration = Duration::from_secs(3);
 /// Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -127,7 +129,7 @@ async fn a_reset_moves_the_stream_to_backup_within_half_a_second() {
     let error = status.ingests[0].last_error.clone().unwrap();
     assert!(error.starts_with("the connection broke at media: "), "{error}");
 
-    assert!(on_air.end().await < Duration::from_secs(1));
+    assert!(on_air.end().await < FINISH);
     second.until("its end", Record::ended).await;
     assert_eq!(second.look(|record| record.stage), Stage::Ended(Ending::Orderly));
     for session in [first, second] {
@@ -153,7 +155,7 @@ async fn tls_asks_for_the_server_by_name_and_trusts_the_given_authority_only() {
     // What TLS adds is counted, and what is counted is acknowledged.
     let status = on_air.until("acknowledgements", |status| status.ingests[0].acked_lag.is_some()).await;
     assert!(status.ingests[0].sent_bytes > 0);
-    assert!(on_air.end().await < Duration::from_secs(1));
+    assert!(on_air.end().await < FINISH);
     session.until("its end", Record::ended).await;
     assert_eq!(
         session.look(|record| (record.stage, record.faults.len())),
@@ -210,7 +212,7 @@ async fn a_key_may_come_late_and_a_new_one_is_taken_up_after_a_refusal() {
     let (_keeper, never) = keys(Err("it is denied".into()));
     let mut waiting = publish_with(destination(&ingest, None, None), never);
     waiting.until("the reason", |status| status.ingests[0].last_error.is_some()).await;
-    assert!(waiting.end().await < Duration::from_secs(1));
+    assert!(waiting.end().await < FINISH);
 }
 
 /// What a process that is about to be followed by another has.
@@ -229,7 +231,7 @@ async fn a_session_without_tls_outlives_its_process_and_nothing_is_missing_from_
     let session = ingest.session(0).await;
     session.until("media", |record| record.media > 200).await;
     first_heir.wanted.cancel();
-    assert!(on_air.end().await < Duration::from_secs(1));
+    assert!(on_air.end().await < FINISH);
 
     // As it goes through the state folder.
     let mut bequest = left.recv().await.expect("the session was left");
@@ -251,7 +253,7 @@ async fn a_session_without_tls_outlives_its_process_and_nothing_is_missing_from_
     session.until("more media", |record| record.media > sent + 200).await;
     let status = on_air.until("progress", |status| status.ingests[0].acked_lag.is_some()).await;
     assert_eq!((status.ingests[0].state, status.ingests[0].failures), (IngestState::Live, 0));
-    assert!(on_air.end().await < Duration::from_secs(1));
+    assert!(on_air.end().await < FINISH);
     session.until("its end", Record::ended).await;
 
     assert_eq!(ingest.sessions().len(), 1, "no other session was opened");
@@ -293,5 +295,25 @@ async fn a_session_that_cannot_be_gone_on_with_is_closed_and_another_takes_its_p
     session.until("its end", Record::ended).await;
     assert_eq!(session.look(|record| record.stage), Stage::Ended(Ending::Closed));
     other.session(0).await.until("media", |record| record.media > 100).await;
+    on_air.end().await;
+}
+
+#[tokio::test]
+async fn a_session_of_a_key_that_was_changed_is_closed() {
+    let (start, another) = (Instant::now(), "the-key-of-next-week");
+    let ingest = Ingest::start(Options { key: None, ..options(false) }).await;
+    let (heir, mut left) = heir();
+    let to = destination(&ingest, None, None);
+    let on_air = publish_from(start, to.clone(), Secret::new(KEY).into(), Vec::new(), Some(heir.clone()));
+    let session = ingest.session(0).await;
+    session.until("media", |record| record.media > 100).await;
+    heir.wanted.cancel();
+    on_air.end().await;
+    let bequest = left.recv().await.expect("the session was left");
+    let on_air = publish_from(start, to, Secret::new(another).into(), vec![bequest], None);
+    session.until("its end", Record::ended).await;
+    let next = ingest.session(1).await;
+    next.until("media", |record| record.media > 100).await;
+    assert_eq!(next.look(|record| record.key.clone()).as_deref(), Some(another));
     on_air.end().await;
 }

@@ -6,11 +6,13 @@
 //! only between two messages, so that nothing of a stream's order depends on what was half said.
 
 use super::transport::{Counts, Given};
+use crate::config::Secret;
 use crate::media::MediaTime;
 use crate::publish::rtmp::Standing;
 use crate::publish::status::Role;
 use crate::timeline::Cursor;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::os::fd::OwnedFd;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,8 @@ pub struct Deed {
     pub ingest: Role,
     /// Its address: a session to another one is of no use.
     pub url: String,
+    /// A mark of the stream key that it was opened with: see [`mark`].
+    pub(super) key: String,
     /// What its RTMP timestamps count from.
     pub(super) base: MediaTime,
     /// All media before this was delivered for certain.
@@ -48,6 +52,16 @@ impl Deed {
     pub const fn position(&self) -> MediaTime {
         self.cursor.position()
     }
+}
+
+/// What tells whether a session was opened with this key, and tells nothing of the key: a hash with
+/// the session's own beginning in it. A key that was changed meanwhile is to be used at once, so a
+/// session with the one before is not gone on with.
+pub(super) fn mark(key: &Secret, url: &str, base: MediaTime) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("nonstop session\n{url}\n{}\n", base.samples()));
+    hash.update(key.expose());
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who inherits the sessions of a destination when it ends, if anyone.

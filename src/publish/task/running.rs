@@ -2,7 +2,7 @@
 //!
 //! One that was dropped is forgotten at once: nothing that it had still to say is heard.
 
-use super::bequest::{Bequest, Deed};
+use super::bequest::{self, Bequest, Deed};
 use super::keys::Keys;
 use super::session::{self, Error, Gauge, Grave, Orders, Report, Source, Ties};
 use super::transport::Dialer;
@@ -101,9 +101,10 @@ impl<D: Dialer> Sessions<D> {
         Ok((role, base, sure))
     }
 
-    /// Whether a session that was left leads where one of ours would.
+    /// Whether a session that was left leads where one of ours would, under the key that we have.
     pub(super) fn is_for(&self, deed: &Deed) -> bool {
-        self.urls.get(deed.ingest as usize).is_some_and(|url| url.to_string() == deed.url)
+        let key = bequest::mark(&self.keys.latest(), &deed.url, deed.base);
+        deed.key == key && self.urls.get(deed.ingest as usize).is_some_and(|url| url.to_string() == deed.url)
     }
 
     pub(super) fn start(&self, role: Role, from: MediaTime) {

@@ -3,7 +3,7 @@
 //! It wakes up once an interval, and writes once then. Between timeline and socket there is no
 //! queue but the burst that is being written; while that is not out, nothing new is read.
 
-use super::bequest::{Bequest, Deed, Heir};
+use super::bequest::{self, Bequest, Deed, Heir};
 use super::gate::Gate;
 use super::pass::Pass;
 use super::pipe::Pipe;
@@ -267,7 +267,8 @@ async fn live<D: Dialer>(
         && let Some(Given { socket, counts }) = pipe.link.give()
     {
         let url = target.url.to_string();
-        let deed = Deed { destination, ingest, url, base, sure, cursor, counts, standing };
+        let key = bequest::mark(&target.key, &url, base);
+        let deed = Deed { destination, ingest, url, key, base, sure, cursor, counts, standing };
         room.send(Bequest { socket, deed });
         return Ok(through);
     }
