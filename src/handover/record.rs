@@ -60,6 +60,9 @@ pub struct Record {
     /// The node that stands by for this slot.
     #[serde(default)]
     pub wanted: Option<String>,
+    /// Grows each time that node says so again, so that others see that it lives.
+    #[serde(default)]
+    pub wanted_serial: u64,
 }
 
 impl Record {
@@ -76,6 +79,7 @@ impl Record {
             through: None,
             leaving: false,
             wanted: None,
+            wanted_serial: 0,
         }
     }
 
@@ -108,6 +112,11 @@ impl Record {
     /// How long after it was last seen to change it has expired.
     pub const fn expires(&self) -> Duration {
         Duration::from_millis(self.expires_ms)
+    }
+
+    /// What changes when the node that stands by says so again; `None` if there is none.
+    pub fn mark(&self) -> Option<(&str, u64)> {
+        self.wanted.as_deref().map(|wanted| (wanted, self.wanted_serial))
     }
 
     /// What changes when the holder writes, and does not when others do.

@@ -54,6 +54,8 @@ pub(super) struct Slot {
     pub(super) stale: bool,
     /// Since when the holder has not been seen to write, by our own clock.
     pub(super) still: Instant,
+    /// When the mark of a node that stands by was last seen to change, by our own clock.
+    pub(super) marked: Instant,
     /// When the last request was sent that was answered.
     pub(super) answered: Option<Instant>,
     /// When the last request failed, if none was answered since.
@@ -85,6 +87,7 @@ impl Slot {
             known: Known::Nothing,
             stale: false,
             still: now,
+            marked: now,
             answered: None,
             failed: None,
             hold: None,
@@ -111,6 +114,17 @@ impl Slot {
     /// The record, if another process holds the slot by it.
     pub(super) fn other(&self, me: &Identity) -> Option<&Record> {
         self.record().filter(|record| !record.is_of(me) && record.usage != Use::Free)
+    }
+
+    /// Until when the mark of a node that stands by counts: like a slot, for as long as that node is
+    /// seen to write.
+    pub(super) fn wanted_until(&self, rules: &Rules) -> Option<Instant> {
+        self.record()?.mark().map(|_| self.marked + rules.expiry)
+    }
+
+    /// Whether a node stands by that was seen to live.
+    pub(super) fn wanted(&self, rules: &Rules, now: Instant) -> bool {
+        self.wanted_until(rules).is_some_and(|until| now < until)
     }
 
     /// Whether the next request needs a fresh look first.
@@ -182,7 +196,7 @@ impl Slot {
         if pulse(&known) != pulse(&self.known) {
             self.still = now;
         }
-        self.known = known;
+        self.sees(known, now);
         self.stale = false;
         (self.answered, self.failed) = (Some(sent), None);
         let attempted = self.attempted.take();
@@ -229,7 +243,18 @@ impl Slot {
             let sure = (record.usage == Use::Active).then(|| sent + rules.expiry.saturating_sub(rules.slack));
             self.hold = (record.usage != Use::Free).then_some(Hold { renewed: Some(sent), sure });
         }
-        self.known = Known::There { record, version };
+        self.sees(Known::There { record, version }, now);
+    }
+
+    fn sees(&mut self, known: Known, now: Instant) {
+        let mark = |known: &Known| match known {
+            Known::There { record, .. } => record.mark().map(|(node, serial)| (node.to_owned(), serial)),
+            Known::Nothing | Known::Absent => None,
+        };
+        if mark(&known) != mark(&self.known) {
+            self.marked = now;
+        }
+        self.known = known;
     }
 
     /// A request is sent.

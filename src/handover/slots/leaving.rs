@@ -135,7 +135,7 @@ impl Slots {
     /// Whether another node is on air, as far as its slot tells.
     pub(super) fn relieved_on(&self, role: Role) -> bool {
         match self.slot(role.other()) {
-            None => self.slot(role).and_then(Slot::record).is_some_and(|record| record.wanted.is_some()),
+            None => self.slot(role).is_some_and(|slot| slot.wanted(&self.rules, self.now.at)),
             Some(_) => {
                 self.successor(role).is_some_and(|through| through >= self.now.media.minus(self.rules.fresh))
             }
@@ -172,7 +172,8 @@ impl Slots {
         self.slots.iter().any(|slot| {
             let other = slot.other(&self.me).filter(|record| record.usage == Use::Active && !record.leaving);
             other.is_some_and(|record| self.now.at < slot.still + record.expires())
-                || slot.record().is_some_and(|record| record.is_of(&self.me) && record.wanted.is_some())
+                || (slot.record().is_some_and(|record| record.is_of(&self.me))
+                    && slot.wanted(&self.rules, self.now.at))
         })
     }
 

@@ -67,7 +67,10 @@ impl Slots {
             usage,
             through: slot.using.delivered.or(before.through),
             leaving: self.leaving.is_some(),
-            wanted: before.wanted.clone().filter(|_| usage != Use::Free),
+            wanted: before
+                .wanted
+                .clone()
+                .filter(|_| usage != Use::Free && slot.wanted(&self.rules, self.now.at)),
             ..before.clone()
         }
     }
@@ -84,7 +87,7 @@ impl Slots {
             let from = slot.free_from(&self.me, hungry, &self.rules, self.now.at)?;
             Some((from, Step::Write(Record::taken(&self.me, slot.record(), usage, self.rules.expiry))))
         });
-        let mark = self.mark(i).map(|record| (self.now.at, Step::Write(record)));
+        let mark = self.mark(i).map(|(at, record)| (at, Step::Write(record)));
         [take, mark].into_iter().flatten().chain([look]).min_by_key(|(at, _)| *at)
     }
 
@@ -106,8 +109,9 @@ impl Slots {
     }
 
     /// The record with our name on it, where a node cannot see otherwise that another stands by: for
-    /// a single ingest, and where one node has both.
-    fn mark(&self, i: usize) -> Option<Record> {
+    /// a single ingest, and where one node has both. From when on it is to be written: at once, again
+    /// as often as a slot is renewed, and when the node whose name is there was not seen to live.
+    fn mark(&self, i: usize) -> Option<(Instant, Record)> {
         let slot = &self.slots[i];
         let record = slot.other(&self.me)?;
         let both = self.rules.redundancy == Redundancy::Both;
@@ -118,8 +122,17 @@ impl Slots {
             }
         };
         let idle = self.slots.iter().all(|slot| !slot.held_or_taking(&self.me));
-        (alone && idle && record.wanted.is_none() && record.usage == Use::Active)
-            .then(|| Record { wanted: Some(self.me.node.clone()), ..record.clone() })
+        if !(alone && idle && record.usage == Use::Active) {
+            return None;
+        }
+        let ours = record.wanted.as_ref() == Some(&self.me.node);
+        let at = match slot.wanted_until(&self.rules) {
+            None => self.now.at,
+            Some(_) if ours => slot.marked + self.rules.renew,
+            Some(until) => until,
+        };
+        let wanted_serial = record.wanted_serial.saturating_add(1);
+        Some((at, Record { wanted: Some(self.me.node.clone()), wanted_serial, ..record.clone() }))
     }
 
     /// What a slot that is held is used for.
@@ -147,7 +160,8 @@ impl Slots {
     /// is not the end of both.
     fn yields(&self, i: usize) -> bool {
         let slot = &self.slots[i];
-        let wanted = slot.record().is_some_and(|r| r.is_of(&self.me) && r.wanted.is_some());
+        let wanted = slot.record().is_some_and(|record| record.is_of(&self.me))
+            && slot.wanted(&self.rules, self.now.at);
         slot.role == Role::Backup && wanted && self.slots.iter().all(Slot::held)
     }
 
