@@ -2,6 +2,7 @@
 
 use super::record::Use;
 use crate::publish::Role;
+use crate::store;
 
 /// Where a node is with one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +42,10 @@ pub struct View {
     pub slots: Vec<SlotView>,
     /// Another node is on air with this destination, as far as is known.
     pub relieved: bool,
-    /// The store did not answer when it was last asked.
+    /// The store did not do what it was last asked for: it does not answer, or does not write.
     pub unreachable: bool,
+    /// Why, as far as that is known.
+    pub trouble: Option<store::Error>,
 }
 
 /// One slot.

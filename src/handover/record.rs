@@ -63,6 +63,15 @@ pub struct Record {
     /// Grows each time that node says so again, so that others see that it lives.
     #[serde(default)]
     pub wanted_serial: u64,
+    /// What lies in the store is no record of any format: damage, and nobody's word.
+    #[serde(skip)]
+    pub garbled: bool,
+}
+
+/// What a record of every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 impl Record {
@@ -80,6 +89,7 @@ impl Record {
             leaving: false,
             wanted: None,
             wanted_serial: 0,
+            garbled: false,
         }
     }
 
@@ -89,7 +99,8 @@ impl Record {
         let known = serde_json::from_slice(bytes).ok().filter(|record: &Self| record.format == FORMAT);
         known.unwrap_or_else(|| {
             let nobody = Identity { node: "unknown".into(), life: String::new(), before: Vec::new() };
-            Self::taken(&nobody, None, Use::Active, expires)
+            let newer = serde_json::from_slice(bytes).is_ok_and(|Format { format }| format != FORMAT);
+            Self { garbled: !newer, ..Self::taken(&nobody, None, Use::Active, expires) }
         })
     }
 
@@ -152,8 +163,11 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_somebody_elses_until_it_expires() {
-        for bytes in [&b""[..], b"{", br#"{"format":2}"#] {
+        for (bytes, garbled) in
+            [(&b""[..], true), (b"{", true), (br#"{"format":1}"#, true), (br#"{"format":2}"#, false)]
+        {
             let record = Record::read(bytes, Duration::from_secs(30));
+            assert_eq!(record.garbled, garbled);
             assert_eq!((record.usage, record.expires()), (Use::Active, Duration::from_secs(30)));
         }
     }

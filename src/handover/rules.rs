@@ -28,6 +28,9 @@ pub struct Rules {
     pub hurry: Duration,
     /// How long after a failure the store is asked again.
     pub retry: Duration,
+    /// The same for writes that fail time after time, at most: it doubles up to this. Reads go on as
+    /// before, since they tell when another node has taken the slot.
+    pub retry_most: Duration,
     /// How long a slot goes unused before it is called spare: longer than a session that is lost
     /// takes to be replaced, and short, since a node that dies meanwhile leaves both its slots active.
     pub spare: Duration,
@@ -66,6 +69,7 @@ impl Rules {
             glance: Duration::from_secs(10),
             hurry: Duration::from_secs(1),
             retry: Duration::from_secs(3),
+            retry_most: Duration::from_secs(30),
             spare: Duration::from_secs(3),
             cover: Duration::from_secs(7),
             fresh: Duration::from_secs(15),

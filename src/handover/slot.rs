@@ -27,6 +27,15 @@ pub(super) enum Known {
     There { record: Record, version: Version },
 }
 
+impl Known {
+    pub(super) const fn record(&self) -> Option<&Record> {
+        match self {
+            Self::There { record, .. } => Some(record),
+            Self::Nothing | Self::Absent => None,
+        }
+    }
+}
+
 /// That the slot is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
@@ -45,6 +54,23 @@ pub(super) struct Pending {
     pub(super) record: Option<Record>,
 }
 
+/// That the store does not write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unwritten {
+    /// When the last write failed.
+    since: Instant,
+    /// How often in a row.
+    times: u32,
+}
+
+impl Unwritten {
+    /// When to try again.
+    pub(super) fn again(self, rules: &Rules) -> Instant {
+        let doubled = rules.retry * (1 << self.times.saturating_sub(1).min(8));
+        self.since + doubled.min(rules.retry_most)
+    }
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -60,6 +86,8 @@ pub(super) struct Slot {
     pub(super) answered: Option<Instant>,
     /// When the last request failed, if none was answered since.
     pub(super) failed: Option<Instant>,
+    /// That the last write failed, whatever was read since.
+    pub(super) unwritten: Option<Unwritten>,
     pub(super) hold: Option<Hold>,
     pub(super) pending: Option<Pending>,
     /// When a take was sent of which nothing is known.
@@ -90,6 +118,7 @@ impl Slot {
             marked: now,
             answered: None,
             failed: None,
+            unwritten: None,
             hold: None,
             pending: None,
             attempted: None,
@@ -105,10 +134,7 @@ impl Slot {
     }
 
     pub(super) const fn record(&self) -> Option<&Record> {
-        match &self.known {
-            Known::There { record, .. } => Some(record),
-            Known::Nothing | Known::Absent => None,
-        }
+        self.known.record()
     }
 
     /// The record, if another process holds the slot by it.
@@ -188,13 +214,27 @@ impl Slot {
         sent: Instant,
         now: Instant,
     ) -> bool {
-        let known = found.map_or(Known::Absent, |(record, version)| Known::There { record, version });
+        let mut damaged = false;
+        let mut known = found.map_or(Known::Absent, |(record, version)| Known::There { record, version });
+        if let (Known::There { record, .. }, Some(hold), Some(before)) =
+            (&mut known, &mut self.hold, self.known.record().filter(|record| record.is_of(me)))
+            && record.garbled
+        {
+            damaged = true;
+            // Damage takes nothing from its holder, who writes it anew.
+            *record = before.clone();
+            *hold = Hold { renewed: None, sure: None };
+        }
         let pulse = |known: &Known| match known {
             Known::There { record, .. } => Some((record.life.clone(), record.generation, record.serial)),
             _ => None,
         };
         if pulse(&known) != pulse(&self.known) {
             self.still = now;
+            if known.record().is_some_and(|record| record.is_of(me)) {
+                // It was written after all.
+                self.unwritten = None;
+            }
         }
         self.sees(known, now);
         self.stale = false;
@@ -203,7 +243,7 @@ impl Slot {
         match &self.known {
             Known::There { record, .. } if record.is_of(me) && record.usage != Use::Free => {
                 // The answer to the write that took it was lost, or that to a renewal.
-                if self.hold.is_none_or(|hold| hold.renewed.is_none()) {
+                if !damaged && self.hold.is_none_or(|hold| hold.renewed.is_none()) {
                     let renewed = Some(attempted.unwrap_or(sent));
                     self.hold = Some(Hold { renewed, sure: None });
                 }
@@ -236,7 +276,7 @@ impl Slot {
         now: Instant,
     ) {
         let Pending { sent, record: Some(record) } = pending else { return };
-        (self.answered, self.failed) = (Some(sent), None);
+        (self.answered, self.failed, self.unwritten) = (Some(sent), None, None);
         self.attempted = None;
         if record.is_of(me) {
             self.still = now;
@@ -247,14 +287,28 @@ impl Slot {
     }
 
     fn sees(&mut self, known: Known, now: Instant) {
-        let mark = |known: &Known| match known {
-            Known::There { record, .. } => record.mark().map(|(node, serial)| (node.to_owned(), serial)),
-            Known::Nothing | Known::Absent => None,
+        let mark = |known: &Known| {
+            known.record().and_then(Record::mark).map(|(node, serial)| (node.to_owned(), serial))
         };
         if mark(&known) != mark(&self.known) {
             self.marked = now;
         }
         self.known = known;
+    }
+
+    /// Takes in that `pending` failed.
+    pub(super) fn failed(&mut self, pending: &Pending, now: Instant) {
+        self.stale = true;
+        self.failed = Some(now);
+        if pending.record.is_some() {
+            let times = self.unwritten.map_or(0, |unwritten| unwritten.times).saturating_add(1);
+            self.unwritten = Some(Unwritten { since: now, times });
+        }
+    }
+
+    /// Whether the store did not do what it was last asked for.
+    pub(super) const fn troubled(&self) -> bool {
+        self.failed.is_some() || self.unwritten.is_some()
     }
 
     /// A request is sent.

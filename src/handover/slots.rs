@@ -156,6 +156,9 @@ impl Slots {
                     && let Some(pending) = slot.pending.take()
                 {
                     slot.lost |= slot.read(found, &me, &rules, pending.sent, now);
+                    if !self.writes(role as usize) {
+                        self.slots[role as usize].unwritten = None;
+                    }
                 }
             }
             Event::Wrote(role, version) => {
@@ -183,15 +186,19 @@ impl Slots {
                     && let Some(pending) = slot.pending.take()
                 {
                     slot.stale = true;
-                    (slot.answered, slot.failed) = (Some(pending.sent), None);
+                    (slot.answered, slot.failed, slot.unwritten) = (Some(pending.sent), None, None);
+                    // Another has written there. Who it was has yet to be read, and a session that waits
+                    // for that too long goes on.
+                    if std::mem::take(&mut slot.asked) {
+                        actions.push(Action::Answer(role, false));
+                    }
                 }
             }
             Event::Failed(role) => {
                 if let Some(slot) = self.slot_mut(role)
-                    && slot.pending.take().is_some()
+                    && let Some(pending) = slot.pending.take()
                 {
-                    slot.stale = true;
-                    slot.failed = Some(now);
+                    slot.failed(&pending, now);
                     // Staying on the air comes before exclusivity.
                     if std::mem::take(&mut slot.asked) {
                         actions.push(Action::Answer(role, slot.held()));

@@ -55,7 +55,7 @@ impl Slots {
         self.leaving = Some(leaving);
         for i in 0..self.slots.len() {
             // A store that does not answer does not keep us here: the slot expires.
-            if self.slots[i].failed.is_some() && self.drains(i) && self.may_release(i) {
+            if self.slots[i].troubled() && self.drains(i) && self.may_release(i) {
                 self.slots[i].hold = None;
             }
         }

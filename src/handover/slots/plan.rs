@@ -31,8 +31,34 @@ impl Slots {
             // After the end of a drain nobody needs to know any more.
             return (!self.released()).then_some((soonest, Step::Look));
         }
-        let plan = if slot.held() { self.plan_held(i) } else { self.plan_other(i) };
-        plan.map(|(at, step)| (at.max(soonest), step))
+        let (at, step) = self.next(i)?;
+        let (at, step) = match step {
+            Step::Look => (at, step),
+            Step::Write(record) => self.patiently(slot, at, record),
+        };
+        Some((at.max(soonest), step))
+    }
+
+    /// The same of a store that does all that it is asked for.
+    fn next(&self, i: usize) -> Option<Plan> {
+        if self.slots[i].held() { self.plan_held(i) } else { self.plan_other(i) }
+    }
+
+    /// Whether there is something to write.
+    pub(super) fn writes(&self, i: usize) -> bool {
+        matches!(self.next(i), Some((_, Step::Write(_))))
+    }
+
+    /// What was written in vain lately waits a while. Meanwhile the slot is looked at: whatever becomes
+    /// of the writes, it is to be seen when another node has taken it.
+    fn patiently(&self, slot: &Slot, at: Instant, record: Record) -> Plan {
+        let (now, rules) = (self.now.at, &self.rules);
+        let Some(unwritten) = slot.unwritten.filter(|_| !slot.asked && self.leaving.is_none()) else {
+            return (at, Step::Write(record));
+        };
+        let at = at.max(unwritten.again(rules));
+        let look = slot.answered.unwrap_or(now) + rules.retry;
+        if now < at && look < at { (look, Step::Look) } else { (at, Step::Write(record)) }
     }
 
     fn plan_held(&self, i: usize) -> Option<Plan> {
@@ -122,7 +148,8 @@ impl Slots {
             }
         };
         let idle = self.slots.iter().all(|slot| !slot.held_or_taking(&self.me));
-        if !(alone && idle && record.usage == Use::Active) {
+        // What this version does not understand it does not write over.
+        if !(alone && idle && record.usage == Use::Active) || record.life.is_empty() {
             return None;
         }
         let ours = record.wanted.as_ref() == Some(&self.me.node);

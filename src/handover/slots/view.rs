@@ -36,7 +36,8 @@ impl Slots {
             phase,
             slots: slots.collect(),
             relieved: self.slots.iter().any(|slot| self.relieved_on(slot.role)),
-            unreachable: self.slots.iter().any(|slot| slot.failed.is_some()),
+            unreachable: self.slots.iter().any(|slot| slot.troubled()),
+            trouble: None,
         }
     }
 }

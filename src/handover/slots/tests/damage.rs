@@ -1,0 +1,74 @@
+//! A store that holds nonsense, or does not write.
+
+use super::*;
+
+#[test]
+fn damage_takes_nothing_from_its_holder_who_writes_it_anew() {
+    let garbage = || Record::read(b"{", Duration::from_secs(30));
+    let mut scene = Scene::alone();
+    scene.at(10_600, Event::Tick);
+    assert!(scene.at(10_700, Event::Refused(Primary)).contains(&Action::Get(Primary)));
+    let actions = scene.at(10_800, Event::Read(Primary, Some((garbage(), version(7)))));
+    assert_eq!(permits(&actions), None, "the stream goes on");
+    assert_eq!(puts(&actions), [(Primary, Use::Active, 2)]);
+    assert!(matches!(&actions[..], [Action::Put(_, _, Some(over))] if *over == version(7)), "{actions:?}");
+    scene.at(10_900, Event::Wrote(Primary, version(8)));
+    assert!(scene.slots.view().slots[0].mine);
+
+    // Whoever stands by does not write over it: the holder may live.
+    let mut scene = Scene::new(Redundancy::Failover, false);
+    assert_eq!(puts(&scene.at(10, Event::Read(Primary, Some((garbage(), version(7)))))), []);
+    // What a newer version wrote is another's right.
+    let newer = Record::read(br#"{"format":2}"#, Duration::from_secs(30));
+    let mut scene = Scene::alone();
+    scene.at(10_600, Event::Tick);
+    scene.at(10_700, Event::Refused(Primary));
+    let actions = scene.at(10_800, Event::Read(Primary, Some((newer, version(7)))));
+    assert_eq!(permits(&actions), Some([Lost, Granted]));
+}
+
+#[test]
+fn writes_that_fail_are_tried_ever_more_seldom_and_the_slot_is_looked_at_meanwhile() {
+    let mut scene = Scene::alone();
+    let (mut written, mut looked) = (Vec::new(), Vec::new());
+    let mut troubled = false;
+    while scene.millis < 150_000 {
+        let millis = scene.next();
+        for action in scene.at(millis, Event::Tick) {
+            match action {
+                Action::Put(Primary, ..) => {
+                    written.push(millis / 1_000);
+                    scene.at(millis, Event::Failed(Primary));
+                    troubled = true;
+                }
+                Action::Get(role) => {
+                    let there = scene.slots.slots[role as usize].record().cloned().map(|r| (r, version(1)));
+                    looked.extend((role == Primary).then_some(millis));
+                    for action in scene.at(millis, Event::Read(role, there)) {
+                        assert!(matches!(action, Action::Put(Primary, ..)), "{action:?}");
+                        written.push(millis / 1_000);
+                        scene.at(millis, Event::Failed(Primary));
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(scene.slots.view().unreachable, troubled, "at {millis}: it does not come and go");
+    }
+    assert_eq!(written, [10, 13, 19, 31, 55, 85, 115, 145]);
+    // A write tells as well whether another has taken it.
+    let mut asked: Vec<_> = written.iter().map(|second| second * 1_000 + 500).chain(looked).collect();
+    asked.sort_unstable();
+    assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= 3_000), "{asked:?}");
+    // Once it is written, all is well.
+    let millis = scene.millis + 40_000;
+    let mut actions = scene.at(millis, Event::Tick);
+    if actions.contains(&Action::Get(Primary)) {
+        let there = scene.slots.slots[0].record().cloned().map(|record| (record, version(1)));
+        actions = scene.at(millis, Event::Read(Primary, there));
+    }
+    assert_eq!(puts(&actions).len(), 1);
+    scene.at(millis, Event::Wrote(Primary, version(2)));
+    scene.at(millis, Event::Read(Backup, None));
+    assert!(!scene.slots.view().unreachable);
+}
