@@ -264,6 +264,8 @@ pub enum Part {
     Renditions,
     /// What plays when.
     Schedule,
+    /// Which node may use which ingest.
+    Slots,
     /// From a daemon that knows more parts than this program.
     #[serde(untagged)]
     Other(String),
@@ -276,6 +278,7 @@ impl Part {
             Self::Music => "music",
             Self::Renditions => "renditions",
             Self::Schedule => "schedule",
+            Self::Slots => "slots",
             Self::Other(other) => other,
         }
     }

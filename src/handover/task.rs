@@ -14,14 +14,15 @@ use crate::host::Clock;
 use crate::host::drain::Drain;
 use crate::publish::task::Keeper;
 use crate::publish::{DestinationStatus, IngestState, Role};
-use crate::store::{Put, Store};
+use crate::store::{self, Put, Store};
 use crate::telemetry::messages;
+use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long a request may take. A store answers in some tens of milliseconds, and nothing here is
@@ -42,11 +43,13 @@ pub struct Settings<S> {
     pub clock: Clock,
     /// What this machine remembers.
     pub memory: Memory,
+    /// Called at every turn, whatever the store does.
+    pub beat: Box<dyn Fn() + Send>,
 }
 
 /// Keeps the destination's slots until `cancel`; gives them back as `drain` says.
 pub async fn run<S: Store>(
-    settings: Settings<S>,
+    mut settings: Settings<S>,
     mut status: watch::Receiver<DestinationStatus>,
     mut keeper: Keeper,
     mut drain: watch::Receiver<Option<Drain>>,
@@ -54,10 +57,15 @@ pub async fn run<S: Store>(
     cancel: CancellationToken,
 ) {
     let first = status.borrow_and_update().clone();
+    let beat = std::mem::replace(&mut settings.beat, Box::new(|| ()));
+    // What it holds is noted so often that the note is young when the process ends, and it turns.
+    let mut notes = interval(settings.rules.renew);
+    notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut task = Task::new(settings, &first, view).await;
     task.tell(Event::Tick, &keeper);
     task.drain(&mut drain, &keeper);
     loop {
+        beat();
         let wake = task.slots.deadline();
         let rest = async {
             match wake {
@@ -68,11 +76,7 @@ pub async fn run<S: Store>(
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            Some(answer) = task.requests.join_next() => {
-                // A request that panicked is one that failed; its hook has said why.
-                let Ok(event) = answer else { continue };
-                task.tell(event, &keeper);
-            }
+            Some(answer) = task.requests.join_next_with_id() => task.answered(answer, &keeper),
             Ok(()) = status.changed() => {
                 let uses = uses(&status.borrow_and_update());
                 uses.into_iter().for_each(|event| task.tell(event, &keeper));
@@ -82,10 +86,13 @@ pub async fn run<S: Store>(
                 task.tell(Event::Ask(ask.role), &keeper);
             }
             Ok(()) = drain.changed() => task.drain(&mut drain, &keeper),
+            _ = notes.tick() => task.note(),
             () = rest => task.tell(Event::Tick, &keeper),
         }
     }
 }
+
+type Answer = Result<Event, (Role, store::Error)>;
 
 struct Task<S> {
     destination: String,
@@ -93,7 +100,13 @@ struct Task<S> {
     store: Arc<S>,
     clock: Clock,
     memory: Memory,
-    requests: JoinSet<Event>,
+    requests: JoinSet<Answer>,
+    /// What each is about.
+    about: HashMap<Id, Role>,
+    /// Why the last one failed that did.
+    error: Option<store::Error>,
+    /// The last note of what is held.
+    noting: Option<JoinHandle<()>>,
     /// Sessions that wait for an answer, by role.
     waiting: [Vec<oneshot::Sender<bool>>; 2],
     expiry: Duration,
@@ -102,11 +115,11 @@ struct Task<S> {
 
 impl<S: Store> Task<S> {
     async fn new(settings: Settings<S>, status: &DestinationStatus, view: watch::Sender<View>) -> Self {
-        let Settings { destination, me, rules, store, clock, memory } = settings;
+        let Settings { destination, me, rules, store, clock, memory, beat: _ } = settings;
         let now = Now { at: Instant::now(), media: clock.now() };
         let slots = Slots::new(me, rules, status.ingests.len() > 1, now);
         let (known, name) = (memory.clone(), destination.clone());
-        let held = tokio::task::spawn_blocking(move || known.held(&name));
+        let held = tokio::task::spawn_blocking(move || known.held(&name, rules.expiry));
         // A state folder that hangs holds nobody up.
         let held = timeout(PATIENCE, held).await.ok().and_then(Result::ok).unwrap_or_default();
         Self {
@@ -116,6 +129,9 @@ impl<S: Store> Task<S> {
             clock,
             memory,
             requests: JoinSet::new(),
+            about: HashMap::new(),
+            error: None,
+            noting: None,
             waiting: [Vec::new(), Vec::new()],
             expiry: rules.expiry,
             view,
@@ -153,38 +169,64 @@ impl<S: Store> Task<S> {
 
     fn get(&mut self, role: Role) {
         let (store, key, expiry) = (self.store.clone(), record::key(&self.destination, role), self.expiry);
-        self.requests.spawn(async move {
-            match timeout(PATIENCE, store.get(&key)).await {
-                Ok(Ok(found)) => {
-                    Event::Read(role, found.map(|(bytes, version)| (Record::read(&bytes, expiry), version)))
-                }
-                Ok(Err(error)) => failed(role, &key, &error),
-                Err(error) => failed(role, &key, &error),
-            }
+        self.ask(role, async move {
+            let found = in_time("read", &key, store.get(&key)).await.map_err(|error| (role, error))?;
+            let found = found.map(|(bytes, version)| (Record::read(&bytes, expiry), version));
+            Ok(Event::Read(role, found))
         });
     }
 
-    fn put(&mut self, role: Role, record: &Record, version: Option<crate::store::Version>) {
+    fn put(&mut self, role: Role, record: &Record, version: Option<store::Version>) {
         let (store, key, bytes) = (self.store.clone(), record::key(&self.destination, role), record.write());
-        self.requests.spawn(async move {
+        self.ask(role, async move {
             let put = async {
                 match version {
                     Some(version) => store.put_if_match(&key, bytes, &version).await,
                     None => store.put_if_absent(&key, bytes).await,
                 }
             };
-            match timeout(PATIENCE, put).await {
-                Ok(Ok(Put::Written(version))) => Event::Wrote(role, version),
-                Ok(Ok(Put::Refused)) => Event::Refused(role),
-                Ok(Err(error)) => failed(role, &key, &error),
-                Err(error) => failed(role, &key, &error),
-            }
+            Ok(match in_time("write", &key, put).await.map_err(|error| (role, error))? {
+                Put::Written(version) => Event::Wrote(role, version),
+                Put::Refused => Event::Refused(role),
+            })
         });
+    }
+
+    fn ask(&mut self, role: Role, request: impl Future<Output = Answer> + Send + 'static) {
+        let id = self.requests.spawn(request).id();
+        self.about.insert(id, role);
+    }
+
+    fn answered(&mut self, answer: Result<(Id, Answer), JoinError>, keeper: &Keeper) {
+        let id = answer.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(role) = self.about.remove(&id) else { return };
+        let event = match answer {
+            Ok((_, Ok(event))) => event,
+            Ok((_, Err((role, error)))) => {
+                tracing::debug!(%error, "a slot is out of reach");
+                self.error = Some(error);
+                Event::Failed(role)
+            }
+            // Its hook has said why.
+            Err(_) => Event::Failed(role),
+        };
+        self.tell(event, keeper);
+    }
+
+    /// Notes what is held. Nobody waits for it: it is a hint, and a folder that hangs gets one at a time.
+    fn note(&mut self) {
+        if self.noting.as_ref().is_some_and(|noting| !noting.is_finished()) {
+            return;
+        }
+        let held = held(&self.view.borrow());
+        let (memory, name) = (self.memory.clone(), self.destination.clone());
+        self.noting = Some(tokio::task::spawn_blocking(move || memory.hold(&name, &held)));
     }
 
     /// Shows what is the case, and says what has changed.
     fn show(&mut self) {
-        let view = self.slots.view();
+        let mut view = self.slots.view();
+        view.trouble = self.error.clone().filter(|_| view.unreachable);
         let before = self.view.borrow().clone();
         if view == before {
             return;
@@ -219,6 +261,7 @@ impl<S: Store> Task<S> {
                 tracing::warn!(
                     message_id = messages::SLOTS_AWAY,
                     destination,
+                    error = view.trouble.as_ref().map(tracing::field::display),
                     "the slots are out of reach; what is on air stays on air"
                 );
             }
@@ -227,21 +270,29 @@ impl<S: Store> Task<S> {
             }
             _ => {}
         }
-        let held = |view: &View| -> Vec<Role> {
-            view.slots.iter().filter(|slot| slot.mine).map(|slot| slot.ingest).collect()
-        };
-        if held(&view) != held(&before) {
-            let (memory, name, held) = (self.memory.clone(), self.destination.clone(), held(&view));
-            // Nobody waits for it, and of two the later one counts either way: it is a hint.
-            drop(tokio::task::spawn_blocking(move || memory.hold(&name, &held)));
-        }
+        let changed = held(&view) != held(&before);
         self.view.send_replace(view);
+        if changed {
+            self.note();
+        }
     }
 }
 
-fn failed(role: Role, key: &str, error: &dyn std::fmt::Display) -> Event {
-    tracing::debug!(key, %error, "a slot is out of reach");
-    Event::Failed(role)
+fn held(view: &View) -> Vec<Role> {
+    view.slots.iter().filter(|slot| slot.mine).map(|slot| slot.ingest).collect()
+}
+
+/// What a request gives, if it gives anything in [`PATIENCE`].
+async fn in_time<T>(
+    action: &'static str,
+    key: &str,
+    request: impl Future<Output = Result<T, store::Error>>,
+) -> Result<T, store::Error> {
+    let late = || {
+        let reason = format!("no answer within {} s", PATIENCE.as_secs());
+        store::Error::new(store::Kind::Unreachable, action, key, reason)
+    };
+    timeout(PATIENCE, request).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// What a destination does with its ingests, as its slots need to know it.

@@ -57,6 +57,15 @@ pub fn hostname() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
+/// How long ago the machine was booted; time that it was suspended counts. Nobody can set it.
+pub fn since_boot() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` outlives the call, which only writes it.
+    checked(unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time) })?;
+    // Neither is below zero, and the second is below a thousand million.
+    Ok(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
+}
+
 /// Bytes that an ordinary user can still write to the file system of `path`.
 pub fn free_space(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes())?;
@@ -165,6 +174,12 @@ mod tests {
         assert!(!hostname().unwrap().is_empty());
         assert!(free_space(Path::new("/")).unwrap() > 0);
         assert_eq!(free_space(Path::new("/nonexistent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn the_time_since_the_boot_grows() {
+        let before = since_boot().unwrap();
+        assert!(before > Duration::ZERO && since_boot().unwrap() >= before);
     }
 
     #[test]

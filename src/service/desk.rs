@@ -138,6 +138,10 @@ impl Desk {
         if let Some(error) = &self.programme.borrow().alone {
             tell(Part::Schedule, format!("this node goes on alone: {error}"), error.hint());
         }
+        for (destination, error) in self.slots.troubles() {
+            let reason = format!("the slots of {destination}: {error}; what is on air stays on air");
+            tell(Part::Slots, reason, error.hint());
+        }
         troubles
     }
 

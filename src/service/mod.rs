@@ -13,7 +13,7 @@
 //! The end goes the other way: publishers first, so that each session says goodbye while the
 //! programme behind it is still there; the rest has nothing to lose.
 //!
-//! What a stage's end means: the publishers and the schedule are the channel, so if one of them
+//! What a stage's end means: the publishers, the schedule and the slots are the channel, so if one of them
 //! panics the process ends and the service manager starts it anew, which takes under two seconds.
 //! The library and the renderer only feed them; if one of those fails, the rest goes on.
 
@@ -249,7 +249,7 @@ impl Service {
             let pulse = health.watch(&name, started);
             let dialer = Net::new(destination.ca_file.as_deref())?;
             let (status, receiver) = watch::channel(DestinationStatus::idle(&destination, clock.now()));
-            let gate = slots.gate(member.as_ref(), &receiver, &clock, &mut stages, &stop);
+            let gate = slots.gate(member.as_ref(), &receiver, &clock, (&mut stages, &mut health), &stop);
             let ours = |bequest: &mut Bequest| bequest.deed.destination == destination.name;
             let inherited = inherited.extract_if(.., ours).collect();
             let publisher = Publisher {

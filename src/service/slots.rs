@@ -9,17 +9,19 @@ use crate::host::folders::Folders;
 use crate::host::{Clock, Drain};
 use crate::publish::DestinationStatus;
 use crate::publish::task::Gate;
-use crate::store::Store;
-use std::convert::Infallible;
+use crate::store::{Error, Store};
+use crate::telemetry::health::Health;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// See the module's head. Clones see the same slots.
 #[derive(Clone)]
 pub(super) struct Slots {
     drain: Arc<watch::Sender<Option<Drain>>>,
-    views: Vec<watch::Receiver<View>>,
+    /// With the names of their destinations.
+    views: Vec<(String, watch::Receiver<View>)>,
 }
 
 /// This node as one of several: where the slots are, and who it is to the others.
@@ -32,10 +34,10 @@ pub(super) struct Member<S> {
 impl<S: Store> Member<S> {
     /// Begins this process's life on this machine.
     pub(super) async fn begin(store: S, node: &str, folders: &Folders) -> Self {
-        let (memory, name) = (Memory::new(&folders.state), node.to_owned());
+        let memory = Memory::new(&folders.state, node);
         let begin = {
             let memory = memory.clone();
-            tokio::task::spawn_blocking(move || memory.begin(&name))
+            tokio::task::spawn_blocking(move || memory.begin())
         };
         let me = begin.await.expect("it does not panic, and is waited for");
         Self { store: Arc::new(store), me, memory }
@@ -54,7 +56,7 @@ impl Slots {
         member: Option<&Member<S>>,
         status: &watch::Receiver<DestinationStatus>,
         clock: &Clock,
-        stages: &mut Stages,
+        (stages, health): (&mut Stages, &mut Health),
         stop: &CancellationToken,
     ) -> Gate {
         let Some(member) = member else { return Gate::open() };
@@ -63,22 +65,23 @@ impl Slots {
             let status = status.borrow();
             (status.name.clone(), status.redundancy)
         };
+        let stage = format!("slots {destination}");
+        let pulse = health.watch(&stage, Instant::now());
         let settings = Settings {
-            destination,
+            destination: destination.clone(),
             me: member.me.clone(),
             rules: Rules::new(redundancy),
             store: member.store.clone(),
             clock: clock.clone(),
             memory: member.memory.clone(),
+            beat: Box::new(move || pulse.beat()),
         };
         let (show, view) = watch::channel(View::default());
         let run =
             handover::task::run(settings, status.clone(), keeper, self.drain.subscribe(), show, stop.clone());
-        stages.feed("slots", async {
-            run.await;
-            Ok::<_, Infallible>(())
-        });
-        self.views.push(view);
+        // Without it nobody renews what this node holds, or hears that another has it.
+        stages.carry(stage, run);
+        self.views.push((destination, view));
         gate
     }
 
@@ -123,7 +126,7 @@ impl Slots {
 
     /// Waits until everything is given back. Cancel-safe.
     pub(super) async fn released(&mut self) {
-        for view in &mut self.views {
+        for (_, view) in &mut self.views {
             // A task that is gone has nothing to give back any more.
             let _ = view.wait_for(|view| view.phase == Phase::Released).await;
         }
@@ -131,11 +134,22 @@ impl Slots {
 
     /// Whether other nodes have all ingests of every destination.
     pub(super) fn stand_by(&self) -> bool {
-        self.are_shared() && self.views.iter().all(|view| view.borrow().phase == Phase::StandingBy)
+        self.are_shared() && self.views.iter().all(|(_, view)| view.borrow().phase == Phase::StandingBy)
     }
 
     /// Whether this node is giving them back.
     pub(super) fn leave(&self) -> bool {
-        self.views.iter().any(|view| matches!(view.borrow().phase, Phase::Leaving | Phase::Released))
+        self.views.iter().any(|(_, view)| matches!(view.borrow().phase, Phase::Leaving | Phase::Released))
+    }
+
+    /// Which destinations' slots cannot be read or written, and why.
+    pub(super) fn troubles(&self) -> Vec<(String, Error)> {
+        let trouble = |(name, view): &(String, watch::Receiver<View>)| {
+            Some((name.clone(), view.borrow().trouble.clone()?))
+        };
+        self.views.iter().filter_map(trouble).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

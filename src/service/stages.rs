@@ -45,8 +45,8 @@ impl Stages {
     }
 
     /// Starts a stage without which there is no channel.
-    pub(super) fn carry(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-        self.spawn(name.to_owned(), Role::Carries, work);
+    pub(super) fn carry(&mut self, name: impl Into<String>, work: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(name.into(), Role::Carries, work);
     }
 
     /// Starts a publisher.

@@ -96,7 +96,6 @@ impl Store for Way {
 
 /// What a node is made from, and made from again after its end.
 pub struct Machine {
-    pub name: String,
     pub way: Way,
     pub memory: Memory,
     /// How far its wall clock is ahead.
@@ -146,11 +145,12 @@ impl Machine {
         };
         let settings = Settings {
             destination: "youtube".into(),
-            me: self.memory.begin(&self.name),
+            me: self.memory.begin(),
             rules: handover::Rules::new(self.redundancy),
             store: Arc::new(self.way.clone()),
             clock,
             memory: self.memory.clone(),
+            beat: Box::new(|| ()),
         };
         let (drain, drains) = watch::channel(None);
         let (tell, view) = watch::channel(View::default());
@@ -228,9 +228,8 @@ pub fn nobody_was_in_anothers_way(net: &net::Shared) {
 pub fn two(redundancy: Redundancy, folder: &std::path::Path) -> ([Machine; 2], net::Shared) {
     let (net, way, start) = (Net::new([Vec::new(), Vec::new()]), Way::new(), Instant::now());
     let machine = |name: &str, way: Way, ahead: u64| Machine {
-        name: name.into(),
         way,
-        memory: Memory::new(&folder.join(name)),
+        memory: Memory::new(&folder.join(name), name),
         ahead: Duration::from_millis(ahead),
         redundancy,
         start,
