@@ -37,6 +37,12 @@ impl Slots {
     pub(super) fn leave(&mut self) {
         let now = self.now.at;
         let Some(mut leaving) = self.leaving else { return };
+        if leaving.kept.is_some_and(|role| !self.slot(role).is_some_and(Slot::held)) {
+            // What could not be given back until then expires.
+            for slot in self.slots.iter_mut().filter(|slot| slot.failed.is_some() && !slot.using.busy) {
+                slot.hold = None;
+            }
+        }
         let held = |role: &Role| self.slot(*role).is_some_and(Slot::held);
         leaving.kept = leaving.kept.filter(held).or_else(|| self.last_to_leave());
         let says = |slot: &Slot| slot.record().is_some_and(|record| record.is_of(&self.me) && record.leaving);
@@ -54,8 +60,10 @@ impl Slots {
         }
         self.leaving = Some(leaving);
         for i in 0..self.slots.len() {
-            // A store that does not answer does not keep us here: the slot expires.
-            if self.slots[i].troubled() && self.drains(i) && self.may_release(i) {
+            // A store that does not answer does not keep us here: the slot expires. What is not kept is
+            // tried again as long as we are here anyway: a newcomer can have it at once then.
+            let last = leaving.kept.is_none_or(|kept| kept == self.slots[i].role) || self.must_leave(now);
+            if last && self.slots[i].failed.is_some() && self.drains(i) && self.may_release(i) {
                 self.slots[i].hold = None;
             }
         }

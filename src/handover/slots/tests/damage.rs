@@ -72,3 +72,18 @@ fn writes_that_fail_are_tried_ever_more_seldom_and_the_slot_is_looked_at_meanwhi
     scene.at(millis, Event::Read(Backup, None));
     assert!(!scene.slots.view().unreachable);
 }
+
+#[test]
+fn who_leaves_goes_on_trying_to_give_back_what_it_does_not_need() {
+    let mut scene = Scene::alone();
+    let seconds = |seconds| scene.base + Duration::from_secs(seconds);
+    let (leave, deadline) = (seconds(110), seconds(120));
+    let actions = scene.at(7_000, Event::Drain { leave, deadline });
+    assert!(puts(&actions).contains(&(Backup, Use::Free, 1)), "{actions:?}");
+    scene.at(9_000, Event::Failed(Backup));
+    assert!(scene.slots.view().slots[1].mine, "it is still in the store");
+    assert!(scene.at(12_000, Event::Tick).contains(&Action::Get(Backup)));
+    let there = scene.slots.slots[1].record().cloned().map(|record| (record, version(0)));
+    let actions = scene.at(12_100, Event::Read(Backup, there));
+    assert!(puts(&actions).contains(&(Backup, Use::Free, 1)), "{actions:?}");
+}
