@@ -34,8 +34,10 @@ use std::time::{Duration, SystemTime};
 /// with capacity rebalancing starts a replacement within two or three minutes of it, and then says
 /// that this machine is to go; so what follows comes as a notice of its own.
 pub const REBALANCE_HOLDS: Duration = Duration::from_secs(15 * 60);
-/// An interruption that should have happened this long ago does not happen any more.
-pub const OUTLIVED: Duration = Duration::from_secs(5 * 60);
+/// An interruption that should have happened this long ago is taken for one that does not happen. Should
+/// it come all the same, the stream breaks off as it would have; and if it does not come, every second
+/// of this was silence for nothing.
+pub const OUTLIVED: Duration = Duration::from_secs(15);
 /// What the service has not said for this long, it has taken back.
 pub const WITHDRAWN: Duration = Duration::from_secs(30);
 /// From a spot notice to the end: what AWS promises, and more than it ever gives. So the date is not
@@ -96,6 +98,8 @@ pub enum Kind {
 pub enum Urgency {
     /// To be ready; nothing changes on air.
     Prepare,
+    /// To leave the air once another node is on: the machine stays, so there is no hurry.
+    Yield,
     /// To leave the air in good order.
     Drain,
 }
@@ -162,7 +166,8 @@ impl Path {
 impl Notice {
     /// What it asks of the channel.
     pub fn urgency(&self) -> Urgency {
-        match self.kind {
+        match &self.kind {
+            Kind::Released(state) if matches!(state.as_str(), "Standby" | "Detached") => Urgency::Yield,
             Kind::Interruption(_) | Kind::Released(_) => Urgency::Drain,
             Kind::Rebalance | Kind::Maintenance { .. } => Urgency::Prepare,
         }

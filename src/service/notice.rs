@@ -42,7 +42,7 @@ impl Notices {
 
     /// Whether the machine is known to be going.
     pub(super) fn going(&self) -> bool {
-        self.drain.borrow().is_some()
+        self.drain.borrow().as_ref().is_some_and(|drain| !drain.patient)
     }
 
     /// As the status has it: the most urgent.
@@ -189,7 +189,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_withdrawn_in_time_or_only_advice_changes_nothing() {
         let maintenance = Kind::Maintenance { code: "system-reboot".into(), until: None };
+        let released = |state: &str| notice(Kind::Released(state.into()), None);
         for (notices, relief) in [
+            // The machine stays, and nobody else is on air.
+            (vec![(5, released("Standby"))], None),
+            (vec![(5, released("Detached"))], None),
             (vec![(5, notice(Kind::Rebalance, None))], Some(1)),
             (vec![(5, notice(maintenance, Some(SECOND * 9)))], Some(1)),
             (vec![(5, interruption(120)), (60, Outlook::default())], Some(70)),

@@ -12,9 +12,13 @@ use crate::publish::task::Gate;
 use crate::store::{Error, Store};
 use crate::telemetry::health::Health;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// How often it is looked whether another node is on air, where there is no hurry.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// See the module's head. Clones see the same slots.
 #[derive(Clone)]
@@ -95,17 +99,24 @@ impl Slots {
     pub(super) async fn leave_for(&mut self, notices: &mut watch::Receiver<Option<Drain>>) -> Drain {
         loop {
             let drain = notices.borrow_and_update().clone();
-            self.drain(drain.clone());
             let over = async {
-                match &drain {
+                match drain {
+                    Some(drain) if drain.patient => {
+                        self.make_way(&drain).await;
+                        drain
+                    }
                     Some(drain) => {
+                        self.drain(Some(drain.clone()));
                         tokio::select! {
                             () = self.released() => {}
                             () = tokio::time::sleep_until(drain.deadline) => {}
                         }
-                        drain.clone()
+                        drain
                     }
-                    None => std::future::pending().await,
+                    None => {
+                        self.drain(None);
+                        std::future::pending().await
+                    }
                 }
             };
             tokio::select! {
@@ -119,9 +130,30 @@ impl Slots {
         }
     }
 
+    /// Gives everything back while another node is on air, and takes it up again should that one fail
+    /// before it is done. Cancel-safe.
+    async fn make_way(&mut self, drain: &Drain) {
+        loop {
+            let relieved = self.views.iter().all(|(_, view)| {
+                let view = view.borrow();
+                view.relieved || view.phase == Phase::Released
+            });
+            self.drain(relieved.then(|| drain.clone()));
+            tokio::select! {
+                biased;
+                () = self.released(), if relieved => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
     /// Gives everything back as `drain` says; `None` takes that back.
     pub(super) fn drain(&self, drain: Option<Drain>) {
-        self.drain.send_replace(drain);
+        self.drain.send_if_modified(|before| {
+            let changed = *before != drain;
+            *before = drain;
+            changed
+        });
     }
 
     /// Waits until everything is given back. Cancel-safe.

@@ -176,7 +176,7 @@ impl Node {
     }
 
     pub fn drain(&self, within: Duration) {
-        let drain = Drain { reason: "a test".into(), deadline: Instant::now() + within };
+        let drain = Drain { reason: "a test".into(), deadline: Instant::now() + within, patient: false };
         self.drain.send_replace(Some(drain));
     }
 

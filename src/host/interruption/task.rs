@@ -42,7 +42,7 @@ impl Outlook {
 
     /// The notice for which the channel has to leave the air, if there is one.
     pub fn drain(&self) -> Option<&Notice> {
-        self.notice().filter(|notice| notice.urgency() == Urgency::Drain)
+        self.notice().filter(|notice| notice.urgency() >= Urgency::Yield)
     }
 }
 
@@ -160,7 +160,7 @@ fn log(change: Change) {
         Change::Announced(notice) => {
             let (id, reason, at) = fields(&notice);
             match notice.urgency() {
-                Urgency::Drain => {
+                Urgency::Drain | Urgency::Yield => {
                     tracing::warn!(
                         message_id = messages::MACHINE_GOING,
                         notice = id,

@@ -34,7 +34,7 @@ fn only(changes: Vec<Change>) -> Notice {
 
 #[test]
 fn what_the_service_says_becomes_notices() {
-    use Urgency::{Drain, Prepare};
+    use Urgency::{Drain, Prepare, Yield};
     let soon = action("terminate", NOW + 120);
     let advice = format!(r#"{{"noticeTime":"{}"}}"#, stamp(NOW - 1));
     let event = r#"[{"NotBefore":"21 Jan 2027 09:00:43 GMT","Code":"system-reboot","EventId":"instance-event-0d59937288b749b32",
@@ -65,8 +65,8 @@ fn what_the_service_says_becomes_notices() {
         (Path::Spot, r#"{"action":"stop"}"#, Drain, Some(NOW + 120), "spot interruption: stop"),
         (Path::Spot, r#"{"action":"term"#, Drain, Some(NOW + 120), "spot interruption: unreadable"),
         (Path::Group, "Terminated", Drain, None, "the Auto Scaling group lets this machine go: Terminated"),
-        (Path::Group, "\"Standby\"\n", Drain, None, "the Auto Scaling group lets this machine go: Standby"),
-        (Path::Group, "Detached", Drain, None, "the Auto Scaling group lets this machine go: Detached"),
+        (Path::Group, "\"Standby\"\n", Yield, None, "the Auto Scaling group lets this machine go: Standby"),
+        (Path::Group, "Detached", Yield, None, "the Auto Scaling group lets this machine go: Detached"),
         (
             Path::Group,
             "Warmed:Stopped",

@@ -58,3 +58,31 @@ async fn the_channel_ends_with_its_slots_and_a_store_that_hangs_is_told_and_is_n
     stop.cancel();
     assert_eq!(stages.first_loss().await, "slots tube");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_time_leaves_only_while_another_is_on_air() {
+    let (show, view) = watch::channel(View { phase: Phase::Holding, ..View::default() });
+    let slots = Slots { views: vec![("tube".into(), view)], ..Slots::new() };
+    let drains = slots.drain.subscribe();
+    let drain = Drain {
+        reason: "the group has it on standby".into(),
+        deadline: Instant::now() + SECOND * 1_000_000,
+        patient: true,
+    };
+    let (_tell, mut notices) = watch::channel(Some(drain.clone()));
+    let mut leaving = slots.clone();
+    let mut left = Box::pin(leaving.leave_for(&mut notices));
+    assert!(timeout(SECOND * 3600, &mut left).await.is_err(), "nobody else is there");
+    assert!(drains.borrow().is_none());
+    show.send_modify(|view| view.relieved = true);
+    assert!(timeout(SECOND * 2, &mut left).await.is_err());
+    assert_eq!(*drains.borrow(), Some(drain.clone()));
+    // The other fails before this one has left.
+    show.send_modify(|view| view.relieved = false);
+    assert!(timeout(SECOND * 2, &mut left).await.is_err());
+    assert!(drains.borrow().is_none());
+    show.send_modify(|view| view.relieved = true);
+    assert!(timeout(SECOND * 2, &mut left).await.is_err());
+    show.send_modify(|view| view.phase = Phase::Released);
+    assert_eq!(left.await, drain);
+}
