@@ -147,9 +147,20 @@ fn what_the_policy_denies_is_named_with_what_to_allow() {
     check(&http).says(&[
         "✗ bucket read cannot read s3://check-music/lofi/a.mp3",
         "s3:GetObject on arn:aws:s3:::check-music/lofi/*",
-        "✗ bucket write cannot write s3://check-music/lofi/schedule/check-",
-        "s3:PutObject on arn:aws:s3:::check-music/lofi/*",
+        "✗ bucket write cannot write s3://check-music/lofi/renditions/check-",
+        "s3:PutObject on arn:aws:s3:::check-music/lofi/renditions/*",
+        "s3:PutObject on arn:aws:s3:::check-music/lofi/schedule/*",
+        "s3:PutObject on arn:aws:s3:::check-music/lofi/slots/*",
     ]);
+    // A policy that was written before there were slots.
+    let front = Http::start(move |_, head| match head {
+        head if head.contains("list-type=2") => listing(),
+        head if head.contains("/slots/") => denied(),
+        head if head.starts_with("GET") => Answer::Bytes(answer("200 OK", &[("ETag", "\"a\"")], b"abc")),
+        _ => Answer::Bytes(answer("412 Precondition Failed", &[], b"")),
+    });
+    let said = check(&front).says(&["s3:PutObject on arn:aws:s3:::check-music/lofi/slots/*"]);
+    assert!(!said.contains("lofi/schedule/*"), "{said}");
     // A store that takes every write.
     let http = Http::start(move |_, head| match head {
         head if head.contains("list-type=2") => listing(),
@@ -157,6 +168,24 @@ fn what_the_policy_denies_is_named_with_what_to_allow() {
         _ => Answer::Bytes(answer("200 OK", &[("ETag", "\"b\"")], b"")),
     });
     check(&http).says(&["✓ bucket read", "✗ bucket write the store does not honour If-None-Match"]);
+    // One that lets anybody write over what somebody else has written.
+    let taken = std::sync::Mutex::new(std::collections::HashSet::new());
+    let http = Http::start(move |_, head| {
+        let path = head.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        match head.to_lowercase() {
+            head if head.contains("list-type=2") => listing(),
+            head if head.starts_with("get") => Answer::Bytes(answer("200 OK", &[("ETag", "\"a\"")], b"abc")),
+            head if head.contains("if-none-match") && !taken.lock().unwrap().insert(path) => {
+                let code = "PreconditionFailed";
+                Answer::Bytes(s3_error("412 Precondition Failed", code, "it is there"))
+            }
+            _ => Answer::Bytes(answer("200 OK", &[("ETag", "\"b\"")], b"")),
+        }
+    });
+    check(&http).says(&[
+        "✗ bucket write the store does not honour If-Match on s3://check-music/lofi/renditions/",
+        "does not honour If-Match on s3://check-music/lofi/slots/",
+    ]);
 }
 
 #[test]

@@ -50,19 +50,25 @@ pub(super) async fn bucket(config: &Config, aws: &Aws) -> Vec<Finding> {
             Err(error) => cross("bucket read", error, name, prefix),
         });
     }
-    findings.push(match write(&bucket).await {
-        Ok(true) => Finding::tick("bucket write", "objects can be written on condition, and removed"),
-        Ok(false) => {
-            let why =
-                "the store does not honour If-None-Match: two nodes would overwrite each other's schedule";
+    let written = write(&bucket).await;
+    if written.is_empty() {
+        findings.push(Finding::tick("bucket write", "objects can be written on condition, and removed"));
+    }
+    findings.extend(written.into_iter().map(|(own, fault)| match fault {
+        Fault::Failed(error) => cross("bucket write", error, name, &below(prefix, own)),
+        Fault::Ignored(condition) => {
+            let why = format!(
+                "the store does not honour {condition} on {}/{}: nodes would overwrite each other's schedule and slots",
+                config.media.source,
+                own
+            );
             Finding::cross(
                 "bucket write",
                 Failure::new(Exit::Unavailable, why)
                     .hint("Amazon S3 does; of other stores, take a version that does"),
             )
         }
-        Err(error) => cross("bucket write", error, name, prefix),
-    });
+    }));
     findings
 }
 
@@ -70,17 +76,50 @@ async fn first_piece(bucket: &Bucket, object: &Object) -> Result<(), store::Erro
     bucket.fetch(&object.key, &object.version, 0).await?.next().await.map(drop)
 }
 
-/// Writes an object that no one else has, tries to write it again, and takes it away. Says whether
-/// the second attempt was refused, as it should be.
-async fn write(bucket: &Bucket) -> Result<bool, store::Error> {
+/// What is wrong with writes in one place.
+enum Fault {
+    Failed(store::Error),
+    /// A condition that the store does not hold to.
+    Ignored(&'static str),
+}
+
+/// Writes below each of nonstop's own prefixes as nodes do, and takes away what it wrote. A policy
+/// may allow one and not another.
+async fn write(bucket: &Bucket) -> Vec<(&'static str, Fault)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Beside the schedule's pages, whose names are numbers; so it is taken for no music.
-    let key = format!("schedule/check-{}-{}", std::process::id(), now.as_nanos());
-    bucket.put_if_absent(&key, b"nonstop check".to_vec()).await?;
-    let again = bucket.put_if_absent(&key, b"nonstop check".to_vec()).await;
-    let removed = bucket.remove(&key).await;
-    let refused = again? == Put::Refused;
-    removed.map(|()| refused)
+    let mut faults = Vec::new();
+    for own in OWN {
+        // No node reads such a name, and below these prefixes it is taken for no music.
+        let key = format!("{own}check-{}-{}", std::process::id(), now.as_nanos());
+        let ignored = ignored(bucket, &key).await;
+        let removed = bucket.remove(&key).await;
+        match ignored.and_then(|ignored| removed.map(|()| ignored)) {
+            Ok(None) => {}
+            Ok(Some(condition)) => faults.push((own, Fault::Ignored(condition))),
+            Err(error) => faults.push((own, Fault::Failed(error))),
+        }
+    }
+    faults
+}
+
+/// Writes an object that no one else has, in each way that has to be taken or refused: what the
+/// first page and the first holder of a slot need, and what its next one needs.
+async fn ignored(bucket: &Bucket, key: &str) -> Result<Option<&'static str>, store::Error> {
+    let content = |text: &str| format!("nonstop check: {text}").into_bytes();
+    bucket.put_if_absent(key, content("first")).await?;
+    if bucket.put_if_absent(key, content("again")).await? != Put::Refused {
+        return Ok(Some("If-None-Match"));
+    }
+    let Some((_, version)) = bucket.get(key).await? else { return Ok(Some("what it has taken")) };
+    let renewed = bucket.put_if_match(key, content("renewed"), &version).await?;
+    let overtaken = bucket.put_if_match(key, content("overtaken"), &version).await?;
+    Ok((renewed == Put::Refused || overtaken != Put::Refused).then_some("If-Match"))
+}
+
+/// The part of the channel that a prefix of nonstop's own is.
+fn below(prefix: &str, own: &str) -> String {
+    let own = own.trim_end_matches('/');
+    if prefix.is_empty() { own.to_owned() } else { format!("{prefix}/{own}") }
 }
 
 fn cross(subject: &str, error: store::Error, bucket: &str, prefix: &str) -> Finding {
