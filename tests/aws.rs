@@ -18,6 +18,8 @@ mod rig;
 mod rotation;
 #[path = "aws/secrets.rs"]
 mod secrets;
+#[path = "aws/told.rs"]
+mod told;
 
 /// The laws of stores, as the product's own tests of its folder and its fake have them.
 #[path = "../src/store"]

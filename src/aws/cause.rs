@@ -135,6 +135,7 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         412 => (Kind::Changed, "it is another by now".to_owned()),
         404 => (Kind::Missing, format!("it is not there ({words})")),
         500.. => (Kind::Busy, format!("the service has failed ({words})")),
+        400 | 413 => (Kind::Invalid, words),
         _ => (Kind::Other, words),
     };
     Cause { kind, reason }

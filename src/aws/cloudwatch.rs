@@ -62,15 +62,20 @@ pub async fn run(
                     );
                 }
             }
-            Err(error) if trouble.as_ref() != Some(&error) => {
-                tracing::warn!(
-                    message_id = messages::CLOUDWATCH_AWAY,
-                    %error,
-                    "CloudWatch did not take the metrics"
-                );
-                trouble = Some(error);
+            Err(error) => {
+                if error.kind == Kind::Invalid {
+                    // The same would be refused again, and what is newer with it.
+                    minutes.done();
+                }
+                if trouble.as_ref() != Some(&error) {
+                    tracing::warn!(
+                        message_id = messages::CLOUDWATCH_AWAY,
+                        %error,
+                        "CloudWatch did not take the metrics"
+                    );
+                    trouble = Some(error);
+                }
             }
-            Err(_) => {}
         }
     }
 }

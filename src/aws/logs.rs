@@ -62,7 +62,11 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
                 }
             }
             Err(error) => {
-                shipment.put_back(lines);
+                // What is refused for itself would be refused again, and what is newer with it; the
+                // journal has it.
+                if error.kind != Kind::Invalid {
+                    shipment.put_back(lines);
+                }
                 pause = PATIENCE;
                 if trouble.as_ref() != Some(&error) {
                     tracing::warn!(

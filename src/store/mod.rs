@@ -61,6 +61,8 @@ pub enum Kind {
     Busy,
     /// It does not answer, or breaks off.
     Unreachable,
+    /// It will never take this request, whoever makes it: what is asked or sent is wrong.
+    Invalid,
     /// It answers with something else than it should, or the disk fails.
     Other,
 }
@@ -97,7 +99,7 @@ impl Kind {
             Self::Unreachable => {
                 Some("is the address right, and do routes, DNS and firewalls let this machine out to it?")
             }
-            Self::Changed | Self::Busy | Self::Other => None,
+            Self::Changed | Self::Busy | Self::Invalid | Self::Other => None,
         }
     }
 }

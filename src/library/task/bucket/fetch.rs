@@ -80,11 +80,11 @@ pub(super) enum Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        use store::Kind::{Busy, Changed, Credentials, Denied, Missing, Other, Region, Unreachable};
+        use store::Kind::{Busy, Changed, Credentials, Denied, Invalid, Missing, Other, Region, Unreachable};
         let scope = match error.kind {
             Changed | Missing => return Self::Gone(error.reason),
             Credentials | Region | Busy | Unreachable => Scope::All,
-            Denied | Other => Scope::File,
+            Denied | Invalid | Other => Scope::File,
         };
         Self::Failed { scope, reason: error.reason }
     }
