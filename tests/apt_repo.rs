@@ -51,8 +51,13 @@ impl Repository {
     }
 
     fn publish(&self, keys: &[&str], more: &[&str], packages: &[&Path]) -> Output {
+        self.sign(keys, &[&["--url", &self.site.url()], more].concat(), packages)
+    }
+
+    /// Without a word about where it is served.
+    fn sign(&self, keys: &[&str], more: &[&str], packages: &[&Path]) -> Output {
         let mut command = Command::new(program());
-        command.arg("--to").arg(self.site.folder()).arg("--url").arg(self.site.url());
+        command.arg("--to").arg(self.site.folder());
         for key in keys {
             command.arg("--key").arg(self.key(key));
         }
@@ -185,8 +190,49 @@ fn a_key_is_changed_while_machines_know_the_old_one_both_or_the_new_one() {
     first.update().expect("it has learned the new key");
 
     // And back to a key that was given up: nobody who has learned the new one falls for it.
-    succeeds(&repository.publish(&["old"], &[], &[]));
+    succeeds(&repository.publish(&["old"], &["--replace-keys"], &[]));
     third.update().expect_err("the key was given up");
+}
+
+#[test]
+fn signed_again_it_is_where_it_was_and_by_whom_it_was() {
+    let repository = Repository::new("apt-again");
+    succeeds(&repository.publish(&["key"], &[], &[&repository.package("1.0")]));
+    let (index, sources) = (fs::read(repository.file(INDEX)).unwrap(), repository.sources());
+    succeeds(&repository.sign(&["key"], &[], &[]));
+    assert_eq!(repository.sources(), sources, "machines find it where they did");
+    let index_again = fs::read(repository.file(INDEX)).unwrap();
+    assert!(index_again != index, "it was signed again");
+
+    // The key is elsewhere: no other may take its place, be it made for that or lie about.
+    let signed_by = "is signed by the key";
+    fails_with(&repository.sign(&["gone"], &[], &[]), signed_by);
+    assert!(!Path::new(&repository.key("gone")).exists(), "no key is made that no machine knows");
+    let other = Repository::new("apt-again-other");
+    succeeds(&other.publish(&["key"], &[], &[&other.package("1.0")]));
+    fs::copy(other.key("key"), repository.key("other")).unwrap();
+    fails_with(&repository.sign(&["other"], &[], &[]), "hint: name that key with --key");
+    assert!(fs::read(repository.file(INDEX)).unwrap() == index_again, "a refusal changes nothing");
+    assert_eq!(repository.sources(), sources);
+
+    // Nor without knowing whom machines trust.
+    fs::remove_file(repository.file("nonstop.sources")).unwrap();
+    fails_with(&repository.sign(&["key"], &[], &[]), "names no key");
+    fs::write(repository.file("nonstop.sources"), &sources).unwrap();
+    succeeds(&repository.sign(&["gone"], &["--replace-keys"], &[]));
+    repository.machine("machine").update().expect("it has the new file");
+}
+
+#[test]
+fn two_at_once_do_not_meet() {
+    let repository = Repository::new("apt-lock");
+    let package = repository.package("1.0");
+    fs::create_dir_all(repository.site.folder()).unwrap();
+    let folder = fs::File::open(repository.site.folder()).unwrap();
+    folder.lock().unwrap();
+    fails_with(&repository.publish(&["key"], &[], &[&package]), "another apt-repo is at work");
+    drop(folder);
+    succeeds(&repository.publish(&["key"], &[], &[&package]));
 }
 
 #[test]
