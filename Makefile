@@ -60,7 +60,7 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZ_SECONDS (60) each (needs cargo
 deb: setup ## build the Debian package: target/debian/nonstop_*.deb
 	@packaging/deb
 
-apt-repo: setup ## put that into a signed apt repository: target/apt (APT="--url … --key …")
+apt-repo: setup ## put that into a signed apt repository: apt/ (APT="--url … --key …")
 	@package=$$(packaging/deb) && packaging/apt-repo $(APT) "$$package"
 
 clean: ## remove what was built

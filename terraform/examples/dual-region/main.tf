@@ -34,7 +34,7 @@ variable "alarm_emails" {
 variable "packages" {
   description = "The folder that `make apt-repo` has made."
   type        = string
-  default     = "../../../target/apt"
+  default     = "../../../apt"
 }
 
 provider "aws" {

@@ -30,7 +30,7 @@ variable "alarm_email" {
 variable "packages" {
   description = "The folder that `make apt-repo` has made."
   type        = string
-  default     = "../../../target/apt"
+  default     = "../../../apt"
 }
 
 provider "aws" {
