@@ -131,3 +131,21 @@ async fn a_wrong_configuration_ends_the_check_with_its_line() {
     assert!(text.contains("nonstop.toml:5") && text.contains("did you mean `bitrate`?"), "{text}");
     assert_eq!(exit, 78);
 }
+
+#[tokio::test]
+async fn of_the_configuration_alone_nothing_else_has_to_be_there() {
+    let down = Ingest::start(Options::default()).await;
+    down.stop().await;
+    let mut channel = Channel::new("check-config-only").to("down", &down, "");
+    std::fs::remove_file(channel.scratch.path().join("stream-key")).unwrap();
+    let (text, exit) = channel.check(&["--config-only"]).await;
+    has(&text, "✓ configuration");
+    assert_eq!((text.lines().count(), exit), (1, 0), "{text}");
+    assert!(!channel.scratch.path().join("state").exists(), "it only looks");
+
+    channel.config += "bitrat = \"2M\"\n";
+    let (text, exit) = channel.check(&["--config-only"]).await;
+    has(&text, "✗ configuration");
+    assert!(text.lines().next().unwrap().contains("bitrat"), "the reason comes first:\n{text}");
+    assert_eq!(exit, 78);
+}

@@ -87,6 +87,9 @@ pub enum Verb {
         /// Leave out what needs the network
         #[arg(long)]
         offline: bool,
+        /// Read the configuration, and nothing else
+        #[arg(long, conflicts_with = "offline")]
+        config_only: bool,
     },
     /// Show what is on the air, where to, and what comes next
     Status {

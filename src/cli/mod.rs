@@ -46,7 +46,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Env) -> Result<Exit, F
         Verb::Run { ffmpeg, log, keep_sessions } => {
             block_on(run::run(&places, ffmpeg, log.as_deref(), keep_sessions, env))
         }
-        Verb::Check { ffmpeg, offline } => block_on(check::check(&places, ffmpeg, offline, env)),
+        Verb::Check { config_only: true, .. } => check::configuration(&places, env),
+        Verb::Check { ffmpeg, offline, .. } => block_on(check::check(&places, ffmpeg, offline, env)),
         Verb::Render { ffmpeg, log } => render::render(&places, ffmpeg, log.as_deref(), env),
         Verb::Status { json, watch: true } => block_on(watch::watch(&places, json, env)),
         Verb::Status { json, watch: false } => block_on(ask::status(&places, json, env)),

@@ -63,6 +63,7 @@ pub fn told(debian: Debian) {
     operate::it_goes_on_air_with_a_key_from_systemd(&stage);
     operate::a_second_channel_has_all_of_its_own(&stage);
     upgrade::keeps_configuration_and_state_and_restarts_every_channel(&stage);
+    upgrade::leaves_a_channel_on_the_air_that_it_would_refuse(&stage);
 
     // It stays down for all that comes now.
     let down = faults::the_second_channels_ingest_goes_down(&stage);

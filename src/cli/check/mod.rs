@@ -30,15 +30,7 @@ pub(super) async fn check(
     env: Env<'_>,
 ) -> Result<Exit, Failure> {
     let mut page = Page::new(env);
-    let config = match config::load(&places.config) {
-        Ok(config) => config,
-        Err(error) => {
-            page.say([Finding::cross("configuration", error)])?;
-            return Ok(page.exit());
-        }
-    };
-    let what = format!("{}: channel {}", places.config.display(), config.channel);
-    page.say([Finding::tick("configuration", what)])?;
+    let Some(config) = page.configuration(places)? else { return Ok(page.exit()) };
     match Folders::find(&places.given(), env, &config.channel) {
         Ok(folders) => {
             page.say(local::folders(&folders))?;
@@ -70,6 +62,13 @@ pub(super) async fn check(
     Ok(page.exit())
 }
 
+/// Whether the configuration would be taken, as who replaces a running program has to know.
+pub(super) fn configuration(places: &Places, env: Env<'_>) -> Result<Exit, Failure> {
+    let mut page = Page::new(env);
+    page.configuration(places)?;
+    Ok(page.exit())
+}
+
 /// What has been found so far, all of it printed.
 struct Page {
     width: usize,
@@ -82,6 +81,19 @@ impl Page {
         // Lines in a file or a pipe are for grep, and stay whole.
         let width = if io::stdout().is_terminal() { width() } else { WHOLE };
         Self { width, color: colors(&io::stdout(), env), findings: Vec::new() }
+    }
+
+    /// The configuration, unless it is wrong.
+    fn configuration(&mut self, places: &Places) -> io::Result<Option<Config>> {
+        let (finding, config) = match config::load(&places.config) {
+            Ok(config) => {
+                let what = format!("{}: channel {}", places.config.display(), config.channel);
+                (Finding::tick("configuration", what), Some(config))
+            }
+            Err(error) => (Finding::cross("configuration", error), None),
+        };
+        self.say([finding])?;
+        Ok(config)
     }
 
     fn say(&mut self, findings: impl IntoIterator<Item = Finding>) -> io::Result<()> {
