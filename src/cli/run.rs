@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 /// How often it is said that log lines were left out.
 const LEFT_OUT: Duration = Duration::from_secs(60);
 
+/// Building a channel takes no longer than this, or is stuck: its first render's own limit, and some
+/// to spare for slow disks.
+const BUILDING: Duration = Duration::from_secs(180);
+
 /// A bad configuration ends this before anything is touched; nothing secret is read before the
 /// process is hardened.
 pub(super) async fn run(
@@ -69,6 +73,8 @@ pub(super) async fn run(
             let service = tokio::select! {
                 loaded = Service::load(setup.clone(), std::mem::take(&mut held)) => loaded?,
                 () = told_to_end(&mut signals) => return Ok::<(), service::Error>(()),
+                // A channel that is built anew is a service that runs, and has to be seen to live.
+                never = setup.notifier.busy(setup.watchdog, BUILDING) => match never {},
             };
             if service.run(&mut signals).await? != Ended::Recalled {
                 return Ok(());

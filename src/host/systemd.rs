@@ -6,6 +6,7 @@
 use super::kernel;
 use crate::telemetry::messages;
 use sd_notify::NotifyState;
+use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -90,6 +91,15 @@ impl Notifier {
                 self.send(&[NotifyState::Watchdog]);
             }
         }
+    }
+
+    /// Says that we live while something goes on that has no loops to watch, for at most `most`: what
+    /// takes longer is stuck. Never ends, so that it can be run beside that.
+    pub async fn busy(&self, interval: Option<Duration>, most: Duration) -> Infallible {
+        if let Some(interval) = interval {
+            let _ = tokio::time::timeout(most, self.watchdog(interval, || true)).await;
+        }
+        std::future::pending().await
     }
 
     /// Has the service manager keep a second handle on `socket`, for the next process of this
@@ -253,6 +263,25 @@ mod tests {
         assert_eq!(run_for(100).await, 0);
         progress.store(true, Ordering::Relaxed);
         assert_eq!(run_for(10).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_busy_lives_for_as_long_as_that_may_take() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let (manager, notifier) = manager(&SocketAddr::from_pathname(&path).unwrap(), path.into());
+        let second = Duration::from_secs(1);
+        let mut busy = std::pin::pin!(notifier.busy(Some(second * 15), second * 100));
+        // As often as ever, beginning with now: at 0, 7.5, …, 97.5 s.
+        for _ in 0..2 {
+            assert!(tokio::time::timeout(second * 50, busy.as_mut()).await.is_err());
+            assert_eq!(heard(&manager).len(), 7);
+        }
+        assert!(tokio::time::timeout(second * 1000, busy.as_mut()).await.is_err());
+        assert!(heard(&manager).is_empty(), "what takes longer is stuck");
+        let nobody_asks = notifier.busy(None, second * 100);
+        assert!(tokio::time::timeout(second * 1000, nobody_asks).await.is_err());
+        assert!(heard(&manager).is_empty());
     }
 
     #[test]

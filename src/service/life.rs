@@ -48,9 +48,14 @@ impl Service {
             channel = self.desk.channel,
             "the channel is running"
         );
+        let (notifier, watchdog) = (self.notifier.clone(), self.watchdog);
         let mut told = self.attend(signals).await;
         if let Ok(Told::Leave(drain)) = &told {
-            self.close(&drain.reason, std::future::pending()).await;
+            // To the service manager this is a service that runs, and has to be seen to live.
+            tokio::select! {
+                _ = self.close(&drain.reason, std::future::pending()) => {}
+                never = notifier.busy(watchdog, CLOSING) => match never {},
+            }
             self.desk.drained.cancel();
             tracing::info!(
                 message_id = messages::LEFT_FOR_NOTICE,
@@ -81,7 +86,10 @@ impl Service {
         };
         self.stop.cancel();
         // Every stage drops what it does at once; FFmpeg dies with the stage that waits for it.
-        let _ = tokio::time::timeout(STOP, self.stages.all()).await;
+        tokio::select! {
+            _ = tokio::time::timeout(STOP, self.stages.all()) => {}
+            never = notifier.busy(watchdog, STOP) => match never {},
+        }
         told.map(|_| ended)
     }
 
