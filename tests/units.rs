@@ -53,6 +53,10 @@ fn the_program_looks_where_the_units_put_things() {
         let unit = unit(name).replace("%i", channel);
         let file = PathBuf::from(format!("{}/{config}.toml", folders::ETC));
         assert!(value(&unit, "ExecStart").contains(&format!(" --config {}", file.display())));
+        assert!(unit.contains(&format!(
+            "\nExecReload=/usr/bin/nonstop check --config-only --config {}\n",
+            file.display()
+        )));
         let runtime = format!("/run/{}", value(&unit, "RuntimeDirectory"));
         let looked = folders::runtime_of(&Given::default(), &|_| None, &file, || None);
         assert_eq!(looked, [PathBuf::from(runtime)]);
