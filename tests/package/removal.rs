@@ -4,7 +4,7 @@ use crate::story::Stage;
 use std::collections::BTreeSet;
 
 /// What may differ on a machine on which something was installed and purged.
-const NOISE: [&str; 11] = [
+const NOISE: [&str; 12] = [
     "etc/.pwd.lock",
     "var/cache/apt/",
     "var/cache/debconf/",
@@ -12,7 +12,8 @@ const NOISE: [&str; 11] = [
     "var/cache/man/",
     "var/lib/apt/",
     "var/lib/dpkg/",
-    // Empty: systemd's own, for the private folders of all services.
+    // Empty: systemd's own, for the properties and the private folders of all services.
+    "etc/systemd/system.control",
     "var/cache/private",
     "var/lib/private",
     "var/lib/systemd/",
@@ -26,6 +27,13 @@ pub fn before(stage: &Stage) -> BTreeSet<String> {
 pub fn removed_it_leaves_what_is_the_administrators(stage: &Stage) {
     stage.chapter("remove");
     let machine = &stage.machine;
+    for unit in ["nonstop", "nonstop@", "nonstop@second"] {
+        machine.sh(&format!(
+            "mkdir /etc/systemd/system/{unit}.service.d && \
+             printf '[Service]\\nNice=-1\\n' >/etc/systemd/system/{unit}.service.d/override.conf"
+        ));
+    }
+    machine.sh("systemctl set-property nonstop CPUWeight=200");
     machine.sh("apt-get -y remove nonstop");
     assert_eq!(machine.sh("pgrep -c 'nonstop|ffmpeg' || true").trim(), "0");
     for path in ["/usr/bin/nonstop", "/usr/lib/systemd/system/nonstop.service", "/run/nonstop"] {
