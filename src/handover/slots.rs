@@ -199,8 +199,10 @@ impl Slots {
                     && let Some(pending) = slot.pending.take()
                 {
                     slot.failed(&pending, now);
-                    // Staying on the air comes before exclusivity.
-                    if std::mem::take(&mut slot.asked) {
+                    // Staying on the air comes before exclusivity. But a request from before this process
+                    // stood still tells nothing of the store as it is now, which is asked at once.
+                    let fresh = now < pending.sent + rules.retry;
+                    if fresh && std::mem::take(&mut slot.asked) {
                         actions.push(Action::Answer(role, slot.held()));
                     }
                 }

@@ -87,3 +87,14 @@ fn who_leaves_goes_on_trying_to_give_back_what_it_does_not_need() {
     let actions = scene.at(12_100, Event::Read(Backup, there));
     assert!(puts(&actions).contains(&(Backup, Use::Free, 1)), "{actions:?}");
 }
+
+#[test]
+fn what_failed_while_the_process_stood_still_tells_nothing_of_the_store_now() {
+    let mut scene = Scene::alone();
+    assert!(!puts(&scene.at(10_600, Event::Tick)).is_empty());
+    assert_eq!(scene.at(50_000, Event::Ask(Primary)), []);
+    assert_eq!(scene.at(50_000, Event::Failed(Primary)), [Action::Get(Primary)], "it is asked at once");
+    let actions = scene.at(50_100, Event::Read(Primary, Some((other(Use::Active), version(9)))));
+    assert_eq!(permits(&actions), Some([Lost, Granted]));
+    assert_eq!(actions.last(), Some(&Action::Answer(Primary, false)));
+}
