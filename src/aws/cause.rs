@@ -89,9 +89,11 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         _ if is(&[
             "ExpiredToken",
             "ExpiredTokenException",
+            "IncompleteSignature",
             "InvalidAccessKeyId",
             "InvalidClientTokenId",
             "InvalidToken",
+            "MissingAuthenticationToken",
             "SignatureDoesNotMatch",
             "TokenRefreshRequired",
             "UnrecognizedClientException",
@@ -126,6 +128,9 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         ]) =>
         {
             (Kind::Busy, format!("the service wants fewer requests ({words})"))
+        }
+        _ if is(&["LimitExceededException", "OperationAbortedException", "RequestTimeout"]) => {
+            (Kind::Busy, format!("the service has no room for it now ({words})"))
         }
         429 | 503 => (Kind::Busy, format!("the service is too busy ({words})")),
         401 | 403 => (Kind::Denied, format!("access is denied ({words})")),

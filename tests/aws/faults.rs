@@ -50,6 +50,8 @@ fn what_a_bucket_answers_is_told_apart_by_what_there_is_to_do() {
         ("404 Not Found", "NoSuchBucket", Kind::Missing, "there is no such bucket"),
         ("301 Moved", "PermanentRedirect", Kind::Region, "it is in another region"),
         ("403 Forbidden", "InvalidObjectState", Kind::Other, "it is archived"),
+        ("400 Bad Request", "RequestTimeout", Kind::Busy, "the service has no room for it now"),
+        ("400 Bad Request", "IncompleteSignature", Kind::Credentials, "the credentials are not accepted"),
         ("400 Bad Request", "InvalidRequest", Kind::Invalid, "InvalidRequest: words"),
     ];
     for (status, code, kind, reason) in cases {

@@ -110,7 +110,7 @@ async fn ignored(bucket: &Bucket, key: &str) -> Result<Option<&'static str>, sto
     if bucket.put_if_absent(key, content("again")).await? != Put::Refused {
         return Ok(Some("If-None-Match"));
     }
-    let Some((_, version)) = bucket.get(key).await? else { return Ok(Some("what it has taken")) };
+    let Some((_, version)) = bucket.get(key).await? else { return Ok(Some("what was written")) };
     let renewed = bucket.put_if_match(key, content("renewed"), &version).await?;
     let overtaken = bucket.put_if_match(key, content("overtaken"), &version).await?;
     Ok((renewed == Put::Refused || overtaken != Put::Refused).then_some("If-Match"))
