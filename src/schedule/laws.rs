@@ -128,13 +128,17 @@ impl World {
         let (task, programme) = task::start(settings, store, self.clock(), receiver, outputs).await;
         let (commands, receiver) = mpsc::channel(4);
         let cancel = CancellationToken::new();
-        let running = tokio::spawn(task.run(receiver, || {}, cancel.clone()));
+        let beats: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let beating = beats.clone();
+        let beat = Box::new(move || beating.lock().unwrap().push(Instant::now()));
+        let running = tokio::spawn(task.run(receiver, beat, cancel.clone()));
         Node {
             shelves,
             programme,
             wished,
             broken: told,
             commands,
+            beats,
             clock: self.clock(),
             _stop: cancel.drop_guard(),
             _running: running,
@@ -148,6 +152,7 @@ struct Node {
     wished: watch::Receiver<Arc<[ContentHash]>>,
     broken: watch::Receiver<Arc<std::collections::HashSet<RenditionId>>>,
     commands: mpsc::Sender<Command>,
+    beats: Arc<Mutex<Vec<Instant>>>,
     clock: Clock,
     _stop: tokio_util::sync::DropGuard,
     _running: tokio::task::JoinHandle<()>,

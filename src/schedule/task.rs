@@ -13,8 +13,8 @@ use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
 use crate::render::{Shelf, Unopened};
 use crate::store::{self, Store};
 use crate::telemetry::messages;
-use log::Appended;
 pub(super) use log::Log;
+use log::{Appended, Beat};
 use opening::{OPEN_AHEAD, Openings};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
@@ -122,15 +122,11 @@ pub async fn start<S: Store, O: Open>(
 }
 
 impl<S: Store, O: Open> Task<S, O> {
-    /// Runs until it is cancelled, and calls `beat` at every turn: at least as often as the store is
-    /// polled.
-    pub async fn run(
-        self,
-        mut commands: mpsc::Receiver<Command>,
-        beat: impl Fn() + Send,
-        cancel: CancellationToken,
-    ) {
+    /// Runs until it is cancelled, and calls `beat` at every turn, which is at least as often as the
+    /// store is polled, and whenever the store has answered.
+    pub async fn run(self, mut commands: mpsc::Receiver<Command>, beat: Beat, cancel: CancellationToken) {
         let Self { mut keeper, mut shelves } = self;
+        keeper.log.beats(beat);
         let mut look = Instant::now() + keeper.pause();
         let mut again = Instant::now();
         loop {
@@ -159,7 +155,7 @@ impl<S: Store, O: Open> Task<S, O> {
                 }
                 () = tokio::time::sleep_until(again) => true,
             };
-            beat();
+            keeper.log.beat();
             if turn {
                 again = Instant::now() + keeper.turn().await;
             }

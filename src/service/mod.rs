@@ -227,7 +227,7 @@ impl Service {
                 .await;
         let (commands, requests) = mpsc::channel(COMMANDS);
         let pulse = health.watch("schedule", started);
-        stages.carry("schedule", schedule.run(requests, move || pulse.beat(), stop.clone()));
+        stages.carry("schedule", schedule.run(requests, Box::new(move || pulse.beat()), stop.clone()));
 
         let member = match place.bucket() {
             Some(bucket) => Some(Member::begin(bucket, &node, &folders).await),

@@ -41,6 +41,7 @@ impl Store for Far {
     }
 
     async fn remove(&self, key: &str) -> Result<(), store::Error> {
+        tokio::time::sleep(self.away).await;
         self.near.remove(key).await
     }
 }
@@ -168,4 +169,30 @@ async fn the_end_of_a_log_is_found_within_the_store_s_patience_however_long_it_i
         println!("{pages} pages: {asked} listings");
         assert!(asked <= most, "{asked} listings of {pages} pages");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_with_much_to_read_is_no_schedule_that_stands_still() {
+    let world = World::new();
+    let near = Memory::default();
+    let first = world.node("a", near.another(), world.shelf(20, 20)).await;
+    let far = Far {
+        near: near.another(),
+        away: Duration::from_millis(2_500),
+        reads: Arc::default(),
+        listings: Arc::default(),
+    };
+    let second = world.node("b", far.clone(), world.shelf(20, 20)).await;
+    far.near.set_fault(Fault::Refuses);
+    for _ in 0..60 {
+        first.ask(|reply| Command::Skip { reply }).await.unwrap();
+        watch_for(Duration::from_secs(5), || {}).await;
+    }
+    far.near.set_fault(Fault::None);
+    let read = far.reads.load(Ordering::Relaxed);
+    watch_for(5 * MINUTE, || {}).await;
+    assert!(far.reads.load(Ordering::Relaxed) > read + 60, "it has read on");
+    let beats = second.beats.lock().unwrap();
+    let longest = beats.windows(2).map(|two| two[1] - two[0]).max().expect("it has beaten");
+    assert!(longest < Duration::from_secs(10), "no beat for {longest:?}");
 }

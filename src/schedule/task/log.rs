@@ -43,7 +43,12 @@ pub struct Log<S> {
     older: Vec<u64>,
     /// At most one reader of them.
     reading: JoinSet<Vec<Page>>,
+    /// Called whenever the store has answered, or not in time: there may be much to ask for in a row.
+    beat: Beat,
 }
+
+/// See [`Log::beat`].
+pub type Beat = Box<dyn Fn() + Send + Sync>;
 
 /// How an append ended.
 pub enum Appended {
@@ -57,7 +62,25 @@ impl<S: Store> Log<S> {
     /// The log in `folder` of the store.
     pub fn new(store: S, folder: String) -> Self {
         let pages = Pages { store: Arc::new(store), folder: folder.into() };
-        Self { pages, next: 1, listed: false, latest: Vec::new(), older: Vec::new(), reading: JoinSet::new() }
+        Self {
+            pages,
+            next: 1,
+            listed: false,
+            latest: Vec::new(),
+            older: Vec::new(),
+            reading: JoinSet::new(),
+            beat: Box::new(|| ()),
+        }
+    }
+
+    /// From now on `beat` is called at every step of what may take many.
+    pub fn beats(&mut self, beat: Beat) {
+        self.beat = beat;
+    }
+
+    /// A step has been taken.
+    pub fn beat(&self) {
+        (self.beat)();
     }
 
     /// The number of the page that comes next.
@@ -119,7 +142,9 @@ impl<S: Store> Log<S> {
     pub async fn read_on(&mut self) -> Result<Vec<Page>, store::Error> {
         let mut pages = Vec::new();
         while (pages.len() as u64) < HISTORY {
-            match patient(self.pages.get(self.next)).await {
+            let page = patient(self.pages.get(self.next)).await;
+            self.beat();
+            match page {
                 Ok(Some(page)) => {
                     self.next += 1;
                     pages.extend(page);
@@ -135,7 +160,9 @@ impl<S: Store> Log<S> {
     /// Writes `page`, whose number is [`Self::next_number`].
     pub async fn append(&mut self, page: &Page) -> Result<Appended, store::Error> {
         let key = self.pages.key(page.number);
-        let put = patient(self.pages.store.put_if_absent(&key, page.to_bytes())).await?;
+        let put = patient(self.pages.store.put_if_absent(&key, page.to_bytes())).await;
+        self.beat();
+        let put = put?;
         if put == Put::Refused {
             return Ok(Appended::Lost);
         }
@@ -150,10 +177,14 @@ impl<S: Store> Log<S> {
     async fn prune(&self) {
         let store = &self.pages.store;
         // The first keys are the oldest pages.
-        let Ok(keys) = patient(store.list(&self.pages.folder, "")).await else { return };
+        let keys = patient(store.list(&self.pages.folder, "")).await;
+        self.beat();
+        let Ok(keys) = keys else { return };
         let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < self.next));
         for key in old.take(PRUNE_EVERY as usize * 2) {
-            if let Err(error) = patient(store.remove(key)).await {
+            let removed = patient(store.remove(key)).await;
+            self.beat();
+            if let Err(error) = removed {
                 tracing::debug!(%error, "an old page of the schedule stays");
                 return;
             }
