@@ -16,7 +16,7 @@ locals {
         statistic = "Maximum", is = "LessThanThreshold", threshold = 1, minutes = 1, of = 3, missing = "ignore"
       }
       silent = {
-        says      = "Nothing has been heard of the channel for five minutes: there is no machine, it does not start, or it may not send metrics. Look at the group's activity; if there are no spot machines, spot = false is the way out."
+        says      = "Nothing has been heard of the channel for five minutes: there is no machine, it does not start, or it may not send metrics. Look at the group's activity; if there are no spot machines, spot = false is the way out; if machines turn themselves off, their console output says why."
         namespace = local.namespace, metric = "OnAir", dimensions = local.channel
         statistic = "SampleCount", is = "LessThanThreshold", threshold = 1, minutes = 1, of = 5, missing = "breaching"
       }

@@ -135,7 +135,7 @@ run "a_successor_comes_before_a_machine_goes" {
     error_message = "The machines are ${join(", ", aws_autoscaling_group.node.mixed_instances_policy[0].launch_template[0].override[*].instance_type)}."
   }
   assert {
-    condition     = { for hook in aws_autoscaling_group.node.initial_lifecycle_hook : hook.lifecycle_transition => startswith(hook.name, "nonstop") && hook.default_result == "CONTINUE" && hook.heartbeat_timeout >= 120 } == { "autoscaling:EC2_INSTANCE_LAUNCHING" = true, "autoscaling:EC2_INSTANCE_TERMINATING" = true }
+    condition     = { for hook in aws_autoscaling_group.node.initial_lifecycle_hook : hook.lifecycle_transition => startswith(hook.name, "nonstop") && hook.default_result == "CONTINUE" && hook.heartbeat_timeout >= (strcontains(hook.lifecycle_transition, "LAUNCHING") ? 3600 : 120) } == { "autoscaling:EC2_INSTANCE_LAUNCHING" = true, "autoscaling:EC2_INSTANCE_TERMINATING" = true }
     error_message = "The daemon would not complete these hooks."
   }
 }

@@ -75,7 +75,7 @@ locals {
   # A list is run without a shell in between, so nothing has to be quoted twice.
   commands = concat(
     var.apt_source == null ? [] : [["sh", "-c", file("${path.module}/install.sh")]],
-    [["systemctl", "enable", "--now", "nonstop.service"]],
+    [["sh", "-c", file("${path.module}/start.sh")]],
     var.ssm_agent_url == null ? [] : [["sh", "-c", templatefile("${path.module}/ssm.sh", { url = var.ssm_agent_url })]],
   )
 
