@@ -38,6 +38,14 @@ variable "destinations" {
     error_message = "An ingest is rtmps://host[:port]/app or rtmp://…, as the platform gives it, without the stream key: that goes into the secret."
   }
   validation {
+    condition     = alltrue([for url in concat(var.destinations[*].primary, compact(var.destinations[*].backup)) : try(tonumber(regex("^[^:]+://[^/:]+:([0-9]+)", url)[0]) > 0 && tonumber(regex("^[^:]+://[^/:]+:([0-9]+)", url)[0]) < 65536, true)])
+    error_message = "The port of an ingest is 1 to 65535."
+  }
+  validation {
+    condition     = alltrue([for destination in var.destinations : destination.backup != destination.primary])
+    error_message = "A backup is another ingest than the primary."
+  }
+  validation {
     condition     = alltrue([for redundancy in var.destinations[*].redundancy : contains(["failover", "both"], redundancy)])
     error_message = "redundancy of a destination is \"failover\" or \"both\"."
   }
@@ -87,12 +95,28 @@ variable "video" {
     error_message = "video.size is \"1280x720\" or the like: even sides of 128 to 3840 pixels."
   }
   validation {
+    condition     = try(tonumber(split("x", var.video.size)[0]) * tonumber(split("x", var.video.size)[1]) <= 3840 * 2160, true)
+    error_message = "video.size has at most as many pixels as 3840x2160."
+  }
+  validation {
     condition     = var.video.fps >= 10 && var.video.fps <= 60 && 48000 % var.video.fps == 0
     error_message = "video.fps is 10 to 60 and divides 48000: 24, 25, 30, 50, 60 and others."
   }
   validation {
-    condition     = can(regex("^([0-9]+ms|[0-9.]+s)$", var.video.keyframe)) && can(regex("^[0-9]+(\\.[0-9]+)?[kM]?$", var.video.bitrate)) && contains(["capped", "constant"], var.video.rate)
+    condition     = can(regex("^([0-9]+ms|[0-9]+(\\.[0-9]+)?s)$", var.video.keyframe)) && can(regex("^[0-9]+(\\.[0-9]+)?[kM]?$", var.video.bitrate)) && contains(["capped", "constant"], var.video.rate)
     error_message = "video.keyframe is \"2s\" or \"1500ms\", video.bitrate \"2000k\" or \"2.5M\", video.rate \"capped\" or \"constant\"."
+  }
+  validation {
+    condition = alltrue([for millis in try([tonumber(regex("^[0-9.]+", var.video.keyframe)) * (endswith(var.video.keyframe, "ms") ? 1 : 1000)], []) :
+      millis >= 200 && millis <= 4000 && millis * var.video.fps % 1000 == 0
+    ])
+    error_message = "video.keyframe is 200ms to 4s, and a whole number of pictures."
+  }
+  validation {
+    condition = alltrue([for bits in try([tonumber(regex("^[0-9.]+", var.video.bitrate)) * { k = 1000, M = 1000000, "" = 1 }[regex("[kM]?$", var.video.bitrate)]], []) :
+      bits >= 100000 && bits <= 51000000
+    ])
+    error_message = "video.bitrate is \"100k\" to \"51M\"."
   }
 }
 
@@ -108,6 +132,16 @@ variable "audio" {
   validation {
     condition     = can(regex("^[0-9]+k?$", var.audio.bitrate)) && (var.audio.loudness == "off" || can(regex("^-[0-9]+(\\.[0-9]+)?$", var.audio.loudness)))
     error_message = "audio.bitrate is \"128k\" or the like, audio.loudness \"-14\" or \"off\"."
+  }
+  validation {
+    condition = alltrue([for bits in try([tonumber(regex("^[0-9]+", var.audio.bitrate)) * (endswith(var.audio.bitrate, "k") ? 1000 : 1)], []) :
+      bits >= 48000 && bits <= 320000
+    ])
+    error_message = "audio.bitrate is \"48k\" to \"320k\"."
+  }
+  validation {
+    condition     = try(tonumber(var.audio.loudness) >= -30 && tonumber(var.audio.loudness) <= -5, true)
+    error_message = "audio.loudness is -30 to -5 LUFS, or \"off\"."
   }
 }
 
@@ -132,6 +166,15 @@ variable "existing_bucket" {
     home        = optional(string)
   })
   default = null
+
+  validation {
+    condition     = var.existing_bucket == null || try(can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.existing_bucket.name)), false)
+    error_message = "existing_bucket.name is a bucket's name: no ARN and no address."
+  }
+  validation {
+    condition     = try(var.existing_bucket.home, null) == null || try(can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.existing_bucket.home)), false)
+    error_message = "existing_bucket.home is a region, such as \"us-east-1\"."
+  }
 }
 
 variable "versioning" {
@@ -161,12 +204,22 @@ variable "packages" {
   description = "A folder with the apt repository that `make apt-repo` has made. It is put into a bucket of its own, which machines of the network, and nobody else, can read. Exactly one of packages, apt_source and image is given."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.packages == null || try(fileexists("${var.packages}/nonstop.sources"), false)
+    error_message = "There is no nonstop.sources in the folder packages: `make apt-repo` makes it, and the packages with it."
+  }
 }
 
 variable "apt_source" {
   description = "The text of a repository's nonstop.sources, if it is served elsewhere."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.apt_source == null || can(regex("(?s)URIs:.*Signed-By:\\s*\n -----BEGIN PGP PUBLIC KEY BLOCK-----", var.apt_source))
+    error_message = "apt_source is the text of nonstop.sources as `make apt-repo` writes it: deb822, with the key in Signed-By."
+  }
 }
 
 variable "image" {
@@ -265,6 +318,11 @@ variable "role_permissions_boundary" {
   description = "The ARN of a permissions boundary for the role, where an organisation asks for one."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.role_permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.role_permissions_boundary))
+    error_message = "role_permissions_boundary is a policy's whole ARN."
+  }
 }
 
 # ---- the network -----------------------------------------------------------------------------------
@@ -288,6 +346,11 @@ variable "existing_s3_endpoint" {
   description = "The network's gateway endpoint for S3, if it has one already (a second channel takes the first one's)."
   type        = object({ id = string })
   default     = null
+
+  validation {
+    condition     = var.existing_s3_endpoint == null || try(can(regex("^vpce-[0-9a-f]+$", var.existing_s3_endpoint.id)), false)
+    error_message = "existing_s3_endpoint.id is vpce-…"
+  }
 }
 
 variable "public_ipv4" {
@@ -334,6 +397,11 @@ variable "existing_topic" {
   description = "An SNS topic for the alarms instead of a new one."
   type        = object({ arn = string })
   default     = null
+
+  validation {
+    condition     = var.existing_topic == null || try(can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+$", var.existing_topic.arn)), false)
+    error_message = "existing_topic.arn is the topic's whole ARN."
+  }
 }
 
 variable "alarms" {

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+#[path = "terraform/limits.rs"]
+mod limits;
 #[path = "terraform/start.rs"]
 mod start;
 
