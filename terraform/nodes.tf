@@ -155,12 +155,11 @@ resource "aws_autoscaling_group" "node" {
   }
 
   # The daemon completes hooks whose names start with `nonstop`: the first when every destination gets
-  # the stream, so that the predecessor stays until then; the second when it has left the air. It asks
-  # in its home region, so a group elsewhere has none, and relies on its twin. An hour, because a t3a
-  # without CPU credits needs a quarter of one for apt alone, and it costs nothing to wait longer: a
+  # the stream, so that the predecessor stays until then; the second when it has left the air. An hour,
+  # because a t3a without CPU credits needs long for apt alone, and it costs nothing to wait longer: a
   # machine that will never play turns itself off (modules/user-data/start.sh).
   dynamic "initial_lifecycle_hook" {
-    for_each = local.away ? {} : {
+    for_each = {
       nonstop-launching   = { transition = "autoscaling:EC2_INSTANCE_LAUNCHING", seconds = 3600 }
       nonstop-terminating = { transition = "autoscaling:EC2_INSTANCE_TERMINATING", seconds = 300 }
     }

@@ -1,17 +1,18 @@
 //! Auto Scaling's lifecycle hooks: the group waits for this machine when it comes and when it goes,
 //! and is told when it need not wait any longer.
 //!
-//! Nothing is configured: the group and the hooks are looked up by the instance's id, and of the
-//! hooks those are completed whose name begins with [`OURS`]; others belong to somebody else. On
-//! machines in no group, or without such hooks, nothing happens. Whatever fails here is logged, and
-//! the hook's own time-out ends the wait: the air does not depend on it.
+//! Nothing is configured: the group and the hooks are looked up by the instance's id, in the region
+//! that the machine is in, wherever bucket and secret are. Of the hooks those are completed whose name
+//! begins with [`OURS`]; others belong to somebody else. On machines in no group, or without such
+//! hooks, nothing happens. Whatever fails here is logged, and the hook's own time-out ends the wait:
+//! the air does not depend on it.
 //!
 //! The role needs `autoscaling:DescribeAutoScalingInstances`, `autoscaling:DescribeLifecycleHooks`
 //! and `autoscaling:CompleteLifecycleAction`.
 
 use super::{Aws, BRIEF, Cause};
 use crate::telemetry::messages;
-use aws_sdk_autoscaling::Client;
+use aws_sdk_autoscaling::{Client, Config};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -83,7 +84,8 @@ pub async fn complete(aws: &Aws, instance: &str, moment: Moment) {
 /// Whether nothing is left to do.
 async fn once(aws: &Aws, instance: &str, moment: Moment) -> Result<bool, Cause> {
     let Ok(config) = aws.config().await else { return Ok(false) };
-    let client = Client::new(config);
+    let here = aws.here(config).await;
+    let client = Client::from_conf(Config::from(config).to_builder().region(here).build());
     let ask = client.describe_auto_scaling_instances().instance_ids(instance).send();
     let answer = timeout(BRIEF, ask).await.map_err(|_| Cause::late(BRIEF))?.map_err(Cause::of)?;
     let found = answer.auto_scaling_instances().first();
@@ -126,6 +128,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::sync::OnceCell;
 
     #[test]
     fn only_a_group_that_waits_is_told() {
@@ -181,7 +184,8 @@ mod tests {
                 );
                 let status = if refusals > 0 { "503 Service Unavailable" } else { "200 OK" };
                 if refusals == 0 {
-                    log.lock().unwrap().push(form.clone());
+                    let signed = text.lines().find(|line| line.starts_with("authorization:"));
+                    log.lock().unwrap().push(format!("{form} {}", signed.unwrap()));
                 }
                 refusals = refusals.saturating_sub(1);
                 let reply = format!(
@@ -225,6 +229,16 @@ mod tests {
                 assert!(completed[0].contains(part), "{part}: {}", completed[0]);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn the_group_is_asked_where_the_machine_is_and_not_where_the_bucket_is() {
+        let (mut aws, asked) = group(&["Pending:Wait"], 0).await;
+        aws.here = Arc::new(OnceCell::new_with(Some(Region::new("us-west-2"))));
+        assert_eq!(once(&aws, "i-1", Moment::Launching).await, Ok(true));
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked.len(), 3);
+        assert!(asked.iter().all(|question| question.contains("/us-west-2/autoscaling/")), "{asked:?}");
     }
 
     #[tokio::test]

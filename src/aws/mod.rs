@@ -37,7 +37,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -64,6 +64,8 @@ const IDLE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct Aws {
     config: Arc<OnceCell<SdkConfig>>,
+    /// The region that this machine is in.
+    here: Arc<OnceCell<Region>>,
 }
 
 /// It is not known which region to talk to.
@@ -79,7 +81,8 @@ impl Aws {
 
     /// What is known already. An HTTP client and a region have to be among it.
     pub fn known(config: SdkConfig) -> Self {
-        Self { config: Arc::new(OnceCell::new_with(Some(config))) }
+        let here = Arc::new(OnceCell::new_with(config.region().cloned()));
+        Self { config: Arc::new(OnceCell::new_with(Some(config))), here }
     }
 
     /// The configuration that every client is made from: requests are made once, without a deadline
@@ -89,6 +92,19 @@ impl Aws {
     /// There is no region to be found at the moment.
     pub async fn config(&self) -> Result<&SdkConfig, NoRegion> {
         self.config.get_or_try_init(load).await
+    }
+
+    /// The region that this machine is in, which need not be that of the bucket and all else. Where no
+    /// metadata say so, it is taken to be that one.
+    async fn here(&self, config: &SdkConfig) -> Option<Region> {
+        let look = async {
+            let http = config.http_client().ok_or(NoRegion)?;
+            let provider = ProviderConfig::without_region().with_http_client(http);
+            let region = ImdsRegionProvider::builder().imds_client(metadata(&provider)).build();
+            region.region().await.ok_or(NoRegion)
+        };
+        let here = self.here.get_or_try_init(|| look).await;
+        here.ok().or(config.region()).cloned()
     }
 
     /// The objects below `prefix`, which has no slash at its ends, in the bucket called `name`.
@@ -105,12 +121,7 @@ impl Aws {
 async fn load() -> Result<SdkConfig, NoRegion> {
     let http = http_client();
     let provider = ProviderConfig::without_region().with_http_client(http.clone());
-    let metadata = imds::Client::builder()
-        .configure(&provider)
-        .max_attempts(2)
-        .operation_attempt_timeout(METADATA)
-        .operation_timeout(METADATA_WHOLE)
-        .build();
+    let metadata = metadata(&provider);
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
         .or_else(ImdsRegionProvider::builder().imds_client(metadata.clone()).build())
@@ -131,6 +142,16 @@ async fn load() -> Result<SdkConfig, NoRegion> {
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).build())
         .load()
         .await)
+}
+
+/// The instance's metadata, asked twice at most.
+fn metadata(provider: &ProviderConfig) -> imds::Client {
+    imds::Client::builder()
+        .configure(provider)
+        .max_attempts(2)
+        .operation_attempt_timeout(METADATA)
+        .operation_timeout(METADATA_WHOLE)
+        .build()
 }
 
 /// The HTTP client: TLS by rustls on *ring* with the system's certificates, through the proxy that

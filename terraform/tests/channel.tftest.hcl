@@ -300,8 +300,8 @@ run "a_twin_in_another_region" {
     error_message = "The daemon would look for the bucket in its own region."
   }
   assert {
-    condition     = length(aws_autoscaling_group.node.initial_lifecycle_hook) == 0
-    error_message = "There are hooks that nobody completes."
+    condition     = length(aws_autoscaling_group.node.initial_lifecycle_hook) == 2
+    error_message = "A machine could go before its successor is on the air."
   }
   assert {
     condition     = length(aws_s3_bucket.channel) == 0 && length(aws_secretsmanager_secret.keys) == 0 && length(aws_cloudwatch_log_group.channel) == 0 && length(aws_cloudwatch_metric_alarm.channel) == 0
@@ -310,6 +310,10 @@ run "a_twin_in_another_region" {
   assert {
     condition     = strcontains(module.policy.json, "arn:aws:logs:us-east-1:111122223333:log-group:/nonstop/lofi")
     error_message = "The log cannot go home."
+  }
+  assert {
+    condition     = strcontains(module.policy.json, "arn:aws:autoscaling:eu-central-1:111122223333:autoScalingGroup:*:autoScalingGroupName/nonstop-lofi")
+    error_message = "The hooks of its own group cannot be completed."
   }
 }
 
