@@ -9,9 +9,10 @@ locals {
   packages_bucket = "${local.name}-apt-${local.account}-${local.region}"
   packages_arn    = "arn:${local.partition}:s3:::${local.packages_bucket}"
   packages_url    = "https://${local.packages_bucket}.s3.${local.region}.amazonaws.com"
-  # The signature is over the index, not over where it lies.
+  # The signature is over the index, not over where it lies. Nobody but this module writes the bucket,
+  # and an index that grew old would keep every successor from installing: so its age does not count.
   apt_source = var.packages == null ? var.apt_source : replace(
-    file("${var.packages}/nonstop.sources"), "/(?m)^URIs:.*$/", "URIs: ${local.packages_url}",
+    file("${var.packages}/nonstop.sources"), "/(?m)^URIs:.*$/", "URIs: ${local.packages_url}\nCheck-Valid-Until: no",
   )
 }
 

@@ -349,7 +349,7 @@ run "a_repository_from_a_folder_is_read_by_this_network_alone" {
     error_message = "Others than this network's machines can read the packages."
   }
   assert {
-    condition     = strcontains(module.user_data.user_data, "URIs: https://nonstop-lofi-apt-111122223333-eu-central-1.s3.eu-central-1.amazonaws.com\n") && !strcontains(module.user_data.user_data, "packages.example.org")
+    condition     = strcontains(module.user_data.user_data, "URIs: https://nonstop-lofi-apt-111122223333-eu-central-1.s3.eu-central-1.amazonaws.com\n") && strcontains(module.user_data.user_data, "Check-Valid-Until: no\n") && !strcontains(module.user_data.user_data, "packages.example.org")
     error_message = "Machines would look for packages elsewhere."
   }
 }
