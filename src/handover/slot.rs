@@ -64,6 +64,11 @@ pub(super) struct Unwritten {
 }
 
 impl Unwritten {
+    /// When to try again where haste is right.
+    pub(super) fn soon(self, rules: &Rules) -> Instant {
+        self.since + rules.retry
+    }
+
     /// When to try again.
     pub(super) fn again(self, rules: &Rules) -> Instant {
         let doubled = rules.retry * (1 << self.times.saturating_sub(1).min(8));

@@ -56,7 +56,11 @@ impl Slots {
         let Some(unwritten) = slot.unwritten.filter(|_| !slot.asked && self.leaving.is_none()) else {
             return (at, Step::Write(record));
         };
-        let at = at.max(unwritten.again(rules));
+        // Before the last renewal has expired, one more in time keeps the slot; and a node that holds
+        // none is dark until it can write.
+        let counts = slot.hold.and_then(|hold| hold.renewed).is_some_and(|at| now < at + rules.expiry);
+        let hasty = counts || self.slots.iter().all(|slot| slot.hold.is_none());
+        let at = at.max(if hasty { unwritten.soon(rules) } else { unwritten.again(rules) });
         let look = slot.answered.unwrap_or(now) + rules.retry;
         if now < at && look < at { (look, Step::Look) } else { (at, Step::Write(record)) }
     }
