@@ -8,7 +8,7 @@ use nonstop::telemetry::metrics::METRICS;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 #[path = "terraform/limits.rs"]
@@ -55,16 +55,8 @@ fn outputs(module: &str, cases: &[Value]) -> Vec<Value> {
         calls.keys().map(|name| (name.clone(), json!({ "value": format!("${{module.{name}}}") }))).collect();
     let main = json!({ "module": calls, "output": wanted });
     fs::write(folder.path().join("main.tf.json"), main.to_string()).unwrap();
-    fs::write(folder.path().join("rc"), "").unwrap();
     let terraform = |arguments: &[&str]| {
-        let done = Command::new("terraform")
-            .args(arguments)
-            .current_dir(folder.path())
-            .env("TF_CLI_CONFIG_FILE", folder.path().join("rc"))
-            .env("CHECKPOINT_DISABLE", "1")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let done = terraform(folder.path(), arguments);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         done.stdout
     };
@@ -72,6 +64,14 @@ fn outputs(module: &str, cases: &[Value]) -> Vec<Value> {
     terraform(&["apply", "-input=false", "-auto-approve"]);
     let all: Value = serde_json::from_slice(&terraform(&["output", "-json"])).unwrap();
     (0..cases.len()).map(|i| all[format!("case{i}")]["value"].clone()).collect()
+}
+
+/// Runs Terraform in a folder, without a user's settings.
+fn terraform(folder: &Path, arguments: &[&str]) -> Output {
+    fs::write(folder.join("rc"), "").unwrap();
+    let mut command = Command::new("terraform");
+    command.args(arguments).current_dir(folder).env("TF_CLI_CONFIG_FILE", folder.join("rc"));
+    command.env("CHECKPOINT_DISABLE", "1").stdin(Stdio::null()).output().unwrap()
 }
 
 /// Channels as unlike each other as can be: variables of the user data.

@@ -1,12 +1,11 @@
 //! What Terraform's variables take is what the daemon takes: a value that only the daemon refuses
 //! would be found out by a machine that has no other to go back to.
 
-use crate::{have_terraform, outputs, root};
+use crate::{have_terraform, outputs, root, terraform};
 use nonstop::config;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// Variables of a channel, and whether they are to be taken.
@@ -105,17 +104,7 @@ fn refused_by_terraform(cases: &[Value]) -> BTreeSet<usize> {
         })
         .collect();
     fs::write(folder.path().join("main.tf"), &main).unwrap();
-    fs::write(folder.path().join("rc"), "").unwrap();
-    let terraform = |arguments: &[&str]| {
-        Command::new("terraform")
-            .args(arguments)
-            .current_dir(folder.path())
-            .env("TF_CLI_CONFIG_FILE", folder.path().join("rc"))
-            .env("CHECKPOINT_DISABLE", "1")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    };
+    let terraform = |arguments: &[&str]| terraform(folder.path(), arguments);
     let done = terraform(&["init", "-input=false"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let done = terraform(&["validate", "-json"]);
