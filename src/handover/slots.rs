@@ -182,14 +182,15 @@ impl Slots {
                 }
             }
             Event::Refused(role) => {
+                let marked = self.may_be_marked();
                 if let Some(slot) = self.slot_mut(role)
                     && let Some(pending) = slot.pending.take()
                 {
                     slot.stale = true;
                     (slot.answered, slot.failed, slot.unwritten) = (Some(pending.sent), None, None);
                     // Another has written there. Who it was has yet to be read, and a session that waits
-                    // for that too long goes on.
-                    if std::mem::take(&mut slot.asked) {
+                    // for that too long goes on: so where it can only have taken the slot, it is a no now.
+                    if !marked && std::mem::take(&mut slot.asked) {
                         actions.push(Action::Answer(role, false));
                     }
                 }
@@ -232,6 +233,11 @@ impl Slots {
         let others = slots.filter_map(Slot::record).filter(|record| !record.is_of(&self.me));
         let recent = self.now.media.minus(self.rules.expiry);
         others.filter_map(|record| record.through).max().filter(|through| *through >= recent)
+    }
+
+    /// Whether a node that stands by writes into a slot that it does not take: see [`Self::mark`].
+    fn may_be_marked(&self) -> bool {
+        self.slots.len() == 1 || self.rules.redundancy == Redundancy::Both
     }
 
     /// A store that has never answered holds nobody up for long.

@@ -87,3 +87,28 @@ fn whoever_stands_by_says_so_as_often_as_a_slot_is_renewed() {
     }
     assert_eq!(said.len(), 3, "{said:?}");
 }
+
+#[test]
+fn a_mark_that_refuses_a_claim_does_not_take_the_slot_from_its_holder() {
+    // The machine stood still for so long that another may have taken the slot, or marked it.
+    let claim = |scene: &mut Scene| {
+        let actions = scene.at(50_000, Event::Ask(Primary));
+        assert_eq!(puts(&actions), [(Primary, Use::Active, 1)]);
+        let actions = scene.at(50_100, Event::Refused(Primary));
+        assert_eq!(actions, [Action::Get(Primary)], "it is not known yet which");
+    };
+    let (mut scene, marked) = wanted();
+    scene.at(10_900, Event::Wrote(Primary, version(3)));
+    claim(&mut scene);
+    let again = Record { wanted_serial: 2, ..marked };
+    let actions = scene.at(50_200, Event::Read(Primary, Some((again, version(4)))));
+    assert_eq!(puts(&actions), [(Primary, Use::Active, 1)], "it is claimed over the mark");
+    assert!(scene.at(50_300, Event::Wrote(Primary, version(5))).contains(&Action::Answer(Primary, true)));
+
+    let (mut scene, _) = wanted();
+    scene.at(10_900, Event::Wrote(Primary, version(3)));
+    claim(&mut scene);
+    let actions = scene.at(50_200, Event::Read(Primary, Some((other(Use::Active), version(4)))));
+    assert!(actions.contains(&Action::Answer(Primary, false)));
+    assert_eq!(permits(&actions).map(|permits| permits[0]), Some(Lost));
+}
