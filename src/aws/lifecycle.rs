@@ -19,9 +19,13 @@ use tokio::time::{sleep, timeout};
 /// How the names of the hooks begin that are ours to complete.
 pub const OURS: &str = "nonstop";
 /// Between two attempts.
-const AGAIN: Duration = Duration::from_secs(5);
-/// Attempts at one hook; after a minute its own time-out is the better end.
+pub const AGAIN: Duration = Duration::from_secs(5);
+/// Attempts at one hook with so short a pause: a minute's. A group that does not wait for the machine's
+/// end by then does not wait for it at all.
 const ATTEMPTS: u32 = 12;
+/// Between two later attempts. A group that waits for a newcomer holds its predecessor for up to an
+/// hour, which is paid for, so it is told whenever it can be.
+const RARELY: Duration = Duration::from_secs(60);
 
 /// What a group waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub enum Moment {
 enum Plan {
     /// The group does not wait for this machine.
     Nothing,
+    /// No group knows this machine; one that has just started it may say so a moment later.
+    Unknown,
     /// It is about to.
     Later,
     /// To look whether a hook of this group is ours.
@@ -53,7 +59,7 @@ impl Moment {
 
     /// By the machine's state in its group, if it is in one.
     fn plan(self, group: Option<(&str, &str)>) -> Plan {
-        let Some((group, state)) = group else { return Plan::Nothing };
+        let Some((group, state)) = group else { return Plan::Unknown };
         match (self, state) {
             (Self::Launching, "Pending:Wait") | (Self::Terminating, "Terminating:Wait") => {
                 Plan::Complete(group.to_owned())
@@ -63,27 +69,47 @@ impl Moment {
             _ => Plan::Nothing,
         }
     }
-}
 
-/// Tells the group of `instance` that it need not wait any longer, if it waits. Ends within some
-/// minutes, whatever happens.
-pub async fn complete(aws: &Aws, instance: &str, moment: Moment) {
-    for attempt in 1..=ATTEMPTS {
-        match once(aws, instance, moment).await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) if attempt == ATTEMPTS => {
-                tracing::warn!(message_id = messages::HOOK_LEFT, %error, "the Auto Scaling group cannot be told, and waits until its hook times out");
-            }
-            Err(error) => tracing::debug!(%error, attempt, "the Auto Scaling group cannot be told yet"),
+    /// How long it is until the next attempt after that many; `None` if there is none.
+    const fn pause(self, attempt: u32, left: Left) -> Option<Duration> {
+        match (self, left) {
+            (_, Left::Nothing) => None,
+            _ if attempt < ATTEMPTS => Some(AGAIN),
+            (Self::Launching, Left::All) => Some(RARELY),
+            (Self::Launching, Left::Perhaps) | (Self::Terminating, _) => None,
         }
-        sleep(AGAIN).await;
     }
 }
 
-/// Whether nothing is left to do.
-async fn once(aws: &Aws, instance: &str, moment: Moment) -> Result<bool, Cause> {
-    let Ok(config) = aws.config().await else { return Ok(false) };
+/// What is left to do after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Nothing, unless a group comes to know the machine.
+    Perhaps,
+    All,
+}
+
+/// Tells the group of `instance` that it need not wait any longer, if it waits. Of a newcomer it is
+/// told for as long as it can be meant; of a machine that goes within some minutes, or not at all.
+pub async fn complete(aws: &Aws, instance: &str, moment: Moment) {
+    for attempt in 1.. {
+        let left = once(aws, instance, moment).await.unwrap_or_else(|error| {
+            if attempt == ATTEMPTS {
+                tracing::warn!(message_id = messages::HOOK_LEFT, %error, "the Auto Scaling group cannot be told, and waits until its hook times out");
+            } else {
+                tracing::debug!(%error, attempt, "the Auto Scaling group cannot be told yet");
+            }
+            Left::All
+        });
+        let Some(pause) = moment.pause(attempt, left) else { return };
+        sleep(pause).await;
+    }
+}
+
+/// Gives what is left to do.
+async fn once(aws: &Aws, instance: &str, moment: Moment) -> Result<Left, Cause> {
+    let Ok(config) = aws.config().await else { return Ok(Left::All) };
     let here = aws.here(config).await;
     let client = Client::from_conf(Config::from(config).to_builder().region(here).build());
     let ask = client.describe_auto_scaling_instances().instance_ids(instance).send();
@@ -91,8 +117,9 @@ async fn once(aws: &Aws, instance: &str, moment: Moment) -> Result<bool, Cause> 
     let found = answer.auto_scaling_instances().first();
     let state = found.and_then(|found| found.auto_scaling_group_name().zip(found.lifecycle_state()));
     let group = match moment.plan(state) {
-        Plan::Nothing => return Ok(true),
-        Plan::Later => return Ok(false),
+        Plan::Nothing => return Ok(Left::Nothing),
+        Plan::Unknown => return Ok(Left::Perhaps),
+        Plan::Later => return Ok(Left::All),
         Plan::Complete(group) => group,
     };
     let ask = client.describe_lifecycle_hooks().auto_scaling_group_name(&group).send();
@@ -116,19 +143,19 @@ async fn once(aws: &Aws, instance: &str, moment: Moment) -> Result<bool, Cause> 
             "the Auto Scaling group need not wait any longer"
         );
     }
-    Ok(true)
+    Ok(Left::Nothing)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use aws_config::{BehaviorVersion, Region, SdkConfig};
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-    use tokio::sync::OnceCell;
+    use tokio::sync::{OnceCell, watch};
 
     #[test]
     fn only_a_group_that_waits_is_told() {
@@ -148,17 +175,42 @@ mod tests {
             (Terminating, "Pending:Wait", Plan::Nothing),
         ] {
             assert_eq!(moment.plan(Some(("g", state))), plan, "{moment:?} {state}");
-            assert_eq!(moment.plan(None), Plan::Nothing);
+            assert_eq!(moment.plan(None), Plan::Unknown);
         }
     }
 
+    #[test]
+    fn a_newcomers_group_is_told_however_late_and_a_leavers_soon_or_not_at_all() {
+        use Left::{All, Nothing, Perhaps};
+        use Moment::{Launching, Terminating};
+        let last = ATTEMPTS - 1;
+        for (moment, attempt, left, pause) in [
+            (Launching, 1, Nothing, None),
+            (Launching, 1, All, Some(AGAIN)),
+            (Launching, 1, Perhaps, Some(AGAIN)),
+            (Launching, last, Perhaps, Some(AGAIN)),
+            (Launching, ATTEMPTS, Perhaps, None),
+            (Launching, ATTEMPTS, All, Some(RARELY)),
+            (Launching, u32::MAX, All, Some(RARELY)),
+            (Launching, u32::MAX, Nothing, None),
+            (Terminating, 1, Nothing, None),
+            (Terminating, last, All, Some(AGAIN)),
+            (Terminating, ATTEMPTS, All, None),
+            (Terminating, ATTEMPTS, Perhaps, None),
+        ] {
+            assert_eq!(moment.pause(attempt, left), pause, "{moment:?} {attempt} {left:?}");
+        }
+    }
+
+    /// Questions, each with who signed it.
+    pub(crate) type Asked = watch::Receiver<Vec<String>>;
+
     /// A made-up Auto Scaling, with one machine in `states` one after the other, and what it was
     /// asked, in order. `refusals` requests are refused first.
-    async fn group(states: &'static [&'static str], mut refusals: u32) -> (Aws, Arc<Mutex<Vec<String>>>) {
+    pub(crate) async fn group(states: &'static [&'static str], mut refusals: u32) -> (Aws, Asked) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = asked.clone();
+        let (log, asked) = watch::channel(Vec::new());
         let mut states = states.iter();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
@@ -185,7 +237,8 @@ mod tests {
                 let status = if refusals > 0 { "503 Service Unavailable" } else { "200 OK" };
                 if refusals == 0 {
                     let signed = text.lines().find(|line| line.starts_with("authorization:"));
-                    log.lock().unwrap().push(format!("{form} {}", signed.unwrap()));
+                    let question = format!("{form} {}", signed.unwrap());
+                    log.send_modify(|asked| asked.push(question));
                 }
                 refusals = refusals.saturating_sub(1);
                 let reply = format!(
@@ -208,8 +261,8 @@ mod tests {
         (Aws::known(config), asked)
     }
 
-    fn completed(asked: &Mutex<Vec<String>>) -> Vec<String> {
-        let asked = asked.lock().unwrap();
+    pub(crate) fn completed(asked: &Asked) -> Vec<String> {
+        let asked = asked.borrow();
         asked.iter().filter(|form| form.contains("CompleteLifecycleAction")).cloned().collect()
     }
 
@@ -220,7 +273,7 @@ mod tests {
             (Moment::Terminating, &["Terminating:Wait"], "nonstop-down"),
         ] {
             let (aws, asked) = group(state, 0).await;
-            assert_eq!(once(&aws, "i-1", moment).await, Ok(true));
+            assert_eq!(once(&aws, "i-1", moment).await, Ok(Left::Nothing));
             let completed = completed(&asked);
             assert_eq!(completed.len(), 1, "{completed:?}");
             for part in
@@ -235,17 +288,19 @@ mod tests {
     async fn the_group_is_asked_where_the_machine_is_and_not_where_the_bucket_is() {
         let (mut aws, asked) = group(&["Pending:Wait"], 0).await;
         aws.here = Arc::new(OnceCell::new_with(Some(Region::new("us-west-2"))));
-        assert_eq!(once(&aws, "i-1", Moment::Launching).await, Ok(true));
-        let asked = asked.lock().unwrap();
+        assert_eq!(once(&aws, "i-1", Moment::Launching).await, Ok(Left::Nothing));
+        let asked = asked.borrow();
         assert_eq!(asked.len(), 3);
         assert!(asked.iter().all(|question| question.contains("/us-west-2/autoscaling/")), "{asked:?}");
     }
 
     #[tokio::test]
     async fn a_machine_in_no_group_or_not_waited_for_completes_nothing() {
-        for (states, done) in [(&[][..], true), (&["InService"], true), (&["Pending"], false)] {
+        for (states, left) in
+            [(&[][..], Left::Perhaps), (&["InService"], Left::Nothing), (&["Pending"], Left::All)]
+        {
             let (aws, asked) = group(states, 0).await;
-            assert_eq!(once(&aws, "i-1", Moment::Launching).await, Ok(done));
+            assert_eq!(once(&aws, "i-1", Moment::Launching).await, Ok(left));
             assert_eq!(completed(&asked), [""; 0]);
         }
     }
@@ -254,7 +309,7 @@ mod tests {
     async fn a_refusal_is_an_error_that_says_so_and_the_next_attempt_succeeds() {
         let (aws, asked) = group(&["Terminating:Wait", "Terminating:Wait"], 1).await;
         assert!(once(&aws, "i-1", Moment::Terminating).await.is_err());
-        assert_eq!(once(&aws, "i-1", Moment::Terminating).await, Ok(true));
+        assert_eq!(once(&aws, "i-1", Moment::Terminating).await, Ok(Left::Nothing));
         assert_eq!(completed(&asked).len(), 1);
     }
 }

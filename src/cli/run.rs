@@ -49,10 +49,12 @@ pub(super) async fn run(
         node = node(metadata.as_ref()) => node,
         () = told_to_end(&mut signals) => return Ok(Exit::Done),
     };
-    if let Some(Endpoint { url, sure }) = metadata {
+    let metadata = metadata.map(|Endpoint { url, sure }| {
+        let imds = Imds::new(&url);
         // It outlives the service, so that a channel that is recalled knows what it was recalled from.
-        tokio::spawn(interruption::task::run(Imds::new(&url), sure, outlook_tx, CancellationToken::new()));
-    }
+        tokio::spawn(interruption::task::run(imds.clone(), sure, outlook_tx, CancellationToken::new()));
+        imds
+    });
     let setup = Setup {
         file: places.config.clone(),
         config,
@@ -63,6 +65,7 @@ pub(super) async fn run(
         notifier: Notifier::from_env(env),
         keeps: keep_sessions,
         watchdog: systemd::watchdog_interval(env),
+        metadata,
         outlook,
         log: log.clone(),
     };

@@ -36,7 +36,7 @@ use crate::control::{self, Socket};
 use crate::host::folders::Folders;
 use crate::host::interruption::Outlook;
 use crate::host::systemd::Notifier;
-use crate::host::{Clock, key};
+use crate::host::{Clock, Imds, key};
 use crate::library::Library;
 use crate::media::{Grid, RenditionId};
 use crate::publish::StreamInfo;
@@ -102,6 +102,8 @@ pub struct Setup {
     pub keeps: bool,
     /// How often it wants to hear that we live.
     pub watchdog: Option<Duration>,
+    /// The metadata service, where there may be one.
+    pub metadata: Option<Imds>,
     /// What is known about this machine's end.
     pub outlook: watch::Receiver<Outlook>,
     /// The log of this process.
@@ -162,6 +164,7 @@ impl Service {
             notifier,
             keeps,
             watchdog,
+            metadata,
             outlook,
             log,
         } = setup;
@@ -169,6 +172,7 @@ impl Service {
         let clock = Clock::system();
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let (mut stages, mut health) = (Stages::default(), Health::default());
+        let who = hooks::Who { node: node.clone(), metadata, outlook: outlook.clone() };
         let (notices, follow) = Notices::new(outlook);
         stages.feed("notice", follow.run(stop.clone()));
         let aws = Aws::new();
@@ -241,7 +245,7 @@ impl Service {
             inherited.clear();
         }
         let reader = Reader::new(programme.clone());
-        let metadata = stream_info(&config);
+        let info = stream_info(&config);
         let (mut destinations, mut slots) = (Vec::new(), Slots::new());
         stages.feed("keys", keys::run(round, stop.clone()));
         for (destination, keys) in config.destinations.iter().cloned().zip(keys) {
@@ -259,7 +263,7 @@ impl Service {
                 rules: publish::failover::Rules::new(destination.redundancy),
                 destination,
                 keys,
-                metadata: metadata.clone(),
+                metadata: info.clone(),
                 reader: reader.clone(),
                 clock: clock.clone(),
                 dialer,
@@ -270,12 +274,8 @@ impl Service {
         }
 
         let drained = CancellationToken::new();
-        // An instance is called by its id; whoever has none is in no group.
-        if node.starts_with("i-") {
-            let hooks =
-                hooks::run(aws.clone(), node.clone(), destinations.clone(), drained.clone(), stop.clone());
-            stages.feed("hooks", hooks);
-        }
+        let charges = slots.charges(&destinations);
+        stages.feed("hooks", hooks::run(aws.clone(), who, charges, drained.clone(), stop.clone()));
         let reload = Reload::new(file, config.clone(), commands.clone(), notifier.clone());
         let desk = Desk {
             channel: config.channel.clone(),

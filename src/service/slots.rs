@@ -1,6 +1,7 @@
 //! The channel's slots, if it shares its ingests with other nodes: a gate for every destination, and
 //! the way out when a signal or a notice asks for it.
 
+use super::hooks::Charge;
 use super::stages::Stages;
 use crate::handover::record::Identity;
 use crate::handover::task::{Memory, Settings};
@@ -167,6 +168,16 @@ impl Slots {
     /// Whether other nodes have all ingests of every destination.
     pub(super) fn stand_by(&self) -> bool {
         self.are_shared() && self.views.iter().all(|(_, view)| view.borrow().phase == Phase::StandingBy)
+    }
+
+    /// Each of `destinations` with where this node is with it.
+    pub(super) fn charges(&self, destinations: &[watch::Receiver<DestinationStatus>]) -> Vec<Charge> {
+        let view = |name: &str| self.views.iter().find(|(of, _)| of == name).map(|(_, view)| view.clone());
+        let charge = |status: &watch::Receiver<DestinationStatus>| {
+            let view = view(&status.borrow().name);
+            Charge { status: status.clone(), view }
+        };
+        destinations.iter().map(charge).collect()
     }
 
     /// Whether this node is giving them back.
