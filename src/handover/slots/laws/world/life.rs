@@ -168,9 +168,10 @@ impl World {
             _ => None,
         };
         let other = preferred.other();
+        // What waits for its leave to send waits with its goodbye as well.
         if !both
             && live(node, preferred).is_some_and(|since| since + SETTLE <= now)
-            && live(node, other).is_some()
+            && matches!(node.sessions[other as usize], Session::Live { asked: None, .. })
         {
             node.sessions[other as usize] = Session::Closing { until: now + GOODBYE };
         }
