@@ -71,7 +71,8 @@ pub enum Verb {
         #[arg(long, value_name = "FILTER")]
         log: Option<String>,
         /// At the end leave connections without TLS to the next process, through systemd's file
-        /// descriptor store (the unit has FileDescriptorStoreMax)
+        /// descriptor store (the unit has FileDescriptorStoreMax); SIGUSR1 before the end says that
+        /// there will be none
         #[arg(long)]
         keep_sessions: bool,
     },

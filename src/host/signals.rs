@@ -1,11 +1,12 @@
 //! Signals as events: the first SIGTERM or SIGINT asks for an orderly end, the next one for an end
-//! at once, SIGHUP for a look at the configuration.
+//! at once, SIGHUP for a look at the configuration. SIGUSR1 says that no process will follow this one,
+//! and counts when it comes before or with the signal that ends it.
 //!
 //! SIGPIPE needs nothing: Rust's runtime ignores it before `main`, so that a peer that goes away is
 //! an error of the write and not our end.
 
 use futures_util::stream::Stream;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_tokio::Signals as Delivery;
 use std::io;
 use std::pin::Pin;
@@ -20,6 +21,8 @@ pub enum Event {
     Force(&'static str),
     /// The configuration may have changed.
     Reload,
+    /// The end, when it comes, is no restart.
+    Last,
 }
 
 /// The signals that this process gets, from when this was made.
@@ -29,9 +32,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over SIGTERM, SIGINT and SIGHUP, for good. Needs a tokio runtime.
+    /// Takes over SIGTERM, SIGINT, SIGHUP and SIGUSR1, for good. Needs a tokio runtime.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { signals: Delivery::new([SIGTERM, SIGINT, SIGHUP])?, order: Order::default() })
+        Ok(Self { signals: Delivery::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?, order: Order::default() })
     }
 
     /// The next event. Cancel-safe; never ends by itself.
@@ -59,6 +62,7 @@ impl Order {
     fn on(&mut self, signal: libc::c_int) -> Event {
         let name = match signal {
             SIGHUP => return Event::Reload,
+            SIGUSR1 => return Event::Last,
             SIGINT => "SIGINT",
             _ => "SIGTERM",
         };
@@ -75,13 +79,14 @@ mod tests {
     #[tokio::test]
     async fn signals_become_events_in_order_and_a_second_one_forces() {
         let mut signals = Signals::new().unwrap();
-        for (signal, event) in [
-            (SIGHUP, Event::Reload),
-            (SIGTERM, Event::Drain("SIGTERM")),
-            (SIGHUP, Event::Reload),
-            (SIGINT, Event::Force("SIGINT")),
-            (SIGTERM, Event::Force("SIGTERM")),
-        ] {
+        // Of two that wait, the one that says what the end will be is heard before the end.
+        raise(SIGTERM).unwrap();
+        raise(SIGUSR1).unwrap();
+        assert_eq!(signals.next().await, Event::Last);
+        assert_eq!(signals.next().await, Event::Drain("SIGTERM"));
+        for (signal, event) in
+            [(SIGHUP, Event::Reload), (SIGINT, Event::Force("SIGINT")), (SIGTERM, Event::Force("SIGTERM"))]
+        {
             raise(signal).unwrap();
             assert_eq!(signals.next().await, event);
         }

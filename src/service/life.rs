@@ -95,7 +95,7 @@ impl Service {
 
     /// Attends to everything, until it is known what comes next.
     async fn attend(&mut self, signals: &mut Signals) -> Result<Told, Error> {
-        let Self { stages, desk, reload, notifier, health, notices, slots, .. } = self;
+        let Self { stages, desk, reload, estate, notifier, health, notices, slots, .. } = self;
         let refused = reload.refused();
         let left = desk.drained.is_cancelled();
         let line = async {
@@ -124,7 +124,7 @@ impl Service {
             Told::Leave(notices.leave(&mut relieved).await)
         };
         tokio::select! {
-            told = until_told(signals, reload) => Ok(Told::End(told)),
+            told = until_told(signals, reload, estate) => Ok(Told::End(told)),
             told = notice => Ok(told),
             ended = stages.first_loss() => Err(Error::Ended(ended)),
             () = line => unreachable!("it never ends"),
@@ -162,11 +162,14 @@ impl Service {
     }
 }
 
-async fn until_told(signals: &mut Signals, reload: &mut Reload) -> &'static str {
+/// What is left to a next process is dropped once it is known that there will be none: then every
+/// session is closed in order, and its ingest told.
+async fn until_told(signals: &mut Signals, reload: &mut Reload, estate: &mut Option<Estate>) -> &'static str {
     loop {
         match signals.next().await {
             Event::Drain(why) | Event::Force(why) => return why,
             Event::Reload => reload.again().await,
+            Event::Last => *estate = None,
         }
     }
 }

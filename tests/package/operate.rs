@@ -5,10 +5,12 @@ use crate::rig::corpus::{LATE, LONG};
 use crate::rig::daemon::KEY;
 use crate::rig::wait;
 use crate::story::{MUSIC, RENDERED, SOON, Stage, configuration};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is promised of a restart, an upgrade and a crash.
 pub const ON_AIR_AGAIN: Duration = Duration::from_secs(2);
+/// And of a stop, until the ingest knows.
+const TOLD_OF_A_STOP: Duration = Duration::from_secs(2);
 
 pub fn it_goes_on_air_with_a_key_from_systemd(stage: &Stage) {
     stage.chapter("it goes on air");
@@ -155,11 +157,20 @@ pub fn stopped_it_ends_in_good_order(stage: &Stage) {
     let unit = stage.unit();
     let group = stage.machine.path(&format!("/sys/fs/cgroup{}", unit.show("ControlGroup")));
     assert!(group.join("cgroup.procs").exists(), "its processes are counted in {}", group.display());
-    unit.systemctl("stop");
+    let (machine, host) = (&stage.machine, &stage.host);
+    let (farewells, asked) = (host.farewells(), Instant::now());
+    let told = std::thread::scope(|scope| {
+        let stop = scope.spawn(|| machine.sh("systemctl stop nonstop"));
+        wait::until("the ingest is told", SOON, || (host.farewells() > farewells).then_some(()));
+        let told = asked.elapsed();
+        stop.join().expect("it stops");
+        told
+    });
+    assert!(told < TOLD_OF_A_STOP, "the ingest was told after {told:?}");
     assert_eq!(unit.state(), "inactive dead");
     assert_eq!((unit.show("Result").as_str(), unit.number("ExecMainStatus")), ("success", 0));
     let journal = unit.journal();
-    assert!(journal.contains("drained"), "{journal}");
+    assert!(journal.contains("drained") && !journal.contains("left to the next process"), "{journal}");
     wait::until("no process of it is left", SOON, || (!group.exists()).then_some(()));
     let sessions = stage.air().sessions();
     unit.systemctl("start");

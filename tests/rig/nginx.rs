@@ -155,6 +155,12 @@ http {{
         log.matches("already publishing").count()
     }
 
+    /// How often a publisher said that its stream was over, rather than merely to be gone.
+    pub fn farewells(&self) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("error.log")).expect("nginx writes a log");
+        log.matches("deleteStream").count()
+    }
+
     /// Whether somebody publishes.
     pub fn has_publisher(&self) -> bool {
         self.get("/stat").contains("<publishing/>")
