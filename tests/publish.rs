@@ -299,6 +299,28 @@ async fn a_session_that_cannot_be_gone_on_with_is_closed_and_another_takes_its_p
 }
 
 #[tokio::test]
+async fn a_session_of_other_codec_headers_is_closed() {
+    let ingest = Ingest::start(options(false)).await;
+    let (start, to) = (Instant::now(), destination(&ingest, None, None));
+    let (heir, mut left) = heir();
+    let on_air = publish_from(start, to.clone(), Secret::new(KEY).into(), Vec::new(), Some(heir.clone()));
+    let session = ingest.session(0).await;
+    session.until("media", |record| record.media > 100).await;
+    heir.wanted.cancel();
+    on_air.end().await;
+    let mut bequest = left.recv().await.expect("the session was left");
+    // Another FFmpeg had made what it sent.
+    let mut deed = serde_json::to_value(&bequest.deed).unwrap();
+    deed["headers"] = serde_json::Value::String("0123456789abcdef".repeat(4));
+    bequest.deed = serde_json::from_value(deed).unwrap();
+    let on_air = publish_from(start, to, Secret::new(KEY).into(), vec![bequest], None);
+    session.until("its end", Record::ended).await;
+    let next = ingest.session(1).await;
+    next.until("media", |record| record.media > 100).await;
+    on_air.end().await;
+}
+
+#[tokio::test]
 async fn a_session_of_a_key_that_was_changed_is_closed() {
     let (start, another) = (Instant::now(), "the-key-of-next-week");
     let ingest = Ingest::start(Options { key: None, ..options(false) }).await;

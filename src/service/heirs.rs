@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Another number is another file format, and its sessions are not gone on with.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A session on each ingest, and eight destinations.
 const MOST: usize = 16;
 /// How long the state folder may take; it is small and was used a moment ago.

@@ -10,7 +10,7 @@ use crate::config::Secret;
 use crate::media::MediaTime;
 use crate::publish::rtmp::Standing;
 use crate::publish::status::Role;
-use crate::timeline::Cursor;
+use crate::timeline::{Cursor, Headers};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::os::fd::OwnedFd;
@@ -37,6 +37,8 @@ pub struct Deed {
     pub url: String,
     /// A mark of the stream key that it was opened with: see [`mark`].
     pub(super) key: String,
+    /// A mark of the codec headers that it began with: see [`seal`].
+    pub(super) headers: String,
     /// What its RTMP timestamps count from.
     pub(super) base: MediaTime,
     /// All media before this was delivered for certain.
@@ -61,6 +63,20 @@ pub(super) fn mark(key: &Secret, url: &str, base: MediaTime) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("nonstop session\n{url}\n{}\n", base.samples()));
     hash.update(key.expose());
+    text(hash)
+}
+
+/// One name for a pair of codec headers. An ingest decodes all of a session by those that it was sent
+/// at the beginning; after FFmpeg was upgraded and the cache cleared, media may need others.
+pub(super) fn seal(headers: &Headers) -> String {
+    let mut hash = Sha256::new();
+    hash.update((headers.audio.len() as u64).to_be_bytes());
+    hash.update(&headers.audio);
+    hash.update(&headers.video);
+    text(hash)
+}
+
+fn text(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

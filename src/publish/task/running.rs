@@ -101,10 +101,14 @@ impl<D: Dialer> Sessions<D> {
         Ok((role, base, sure))
     }
 
-    /// Whether a session that was left leads where one of ours would, under the key that we have.
+    /// Whether a session that was left leads where one of ours would, under the key that we have and
+    /// with the codec headers of our media.
     pub(super) fn is_for(&self, deed: &Deed) -> bool {
         let key = bequest::mark(&self.keys.latest(), &deed.url, deed.base);
-        deed.key == key && self.urls.get(deed.ingest as usize).is_some_and(|url| url.to_string() == deed.url)
+        let headers = bequest::seal(&self.source.reader.headers());
+        deed.key == key
+            && deed.headers == headers
+            && self.urls.get(deed.ingest as usize).is_some_and(|url| url.to_string() == deed.url)
     }
 
     pub(super) fn start(&self, role: Role, from: MediaTime) {

@@ -164,6 +164,8 @@ struct Course {
     cursor: Cursor,
     /// What its RTMP timestamps count from.
     base: MediaTime,
+    /// A mark of the codec headers that it began with.
+    headers: String,
     /// All media before this was delivered for certain, here or elsewhere.
     sure: MediaTime,
 }
@@ -215,9 +217,9 @@ pub(super) async fn inherit<D: Dialer>(
     target: Target,
     mut ties: Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
-    let Deed { ingest, base, sure, cursor, standing, .. } = deed;
+    let Deed { ingest, base, headers, sure, cursor, standing, .. } = deed;
     let mut pipe = Pipe::new(link, Client::resume(&target, standing), Pass::new(source.gate.clone(), ingest));
-    let course = Course { cursor, base, sure };
+    let course = Course { cursor, base, headers, sure };
     let result = live(&mut pipe, source, course, (&target, ingest), &mut ties).await;
     ties.gauge.sent.store(pipe.link.written(), Ordering::Relaxed);
     bury(pipe, &result, &ties.grave);
@@ -247,7 +249,7 @@ async fn open<D: Dialer>(
     pipe.client.metadata(&source.info);
     pipe.client.headers(&headers.audio, &headers.video, 0);
     let base = cursor.position();
-    Ok(Course { cursor, base, sure: base })
+    Ok(Course { cursor, base, headers: bequest::seal(&headers), sure: base })
 }
 
 /// The life of a session, once its stream has begun.
@@ -259,7 +261,7 @@ async fn live<D: Dialer>(
     ties: &mut Ties<D::Link>,
 ) -> Result<MediaTime, Error> {
     let (destination, heir) = (source.destination.clone(), source.heir.clone());
-    let Course { cursor, base, sure } = carry(pipe, source, course, ties).await?;
+    let Course { cursor, base, headers, sure } = carry(pipe, source, course, ties).await?;
     let through = cursor.position();
     if let Some(room) =
         heir.as_ref().filter(|heir| heir.wanted.is_cancelled()).and_then(|heir| heir.to.try_reserve().ok())
@@ -268,7 +270,7 @@ async fn live<D: Dialer>(
     {
         let url = target.url.to_string();
         let key = bequest::mark(&target.key, &url, base);
-        let deed = Deed { destination, ingest, url, key, base, sure, cursor, counts, standing };
+        let deed = Deed { destination, ingest, url, key, headers, base, sure, cursor, counts, standing };
         room.send(Bequest { socket, deed });
         return Ok(through);
     }
@@ -281,7 +283,7 @@ async fn live<D: Dialer>(
 async fn carry<D: Dialer>(
     pipe: &mut Pipe<D::Link>,
     Source { unread, skip, mut reader, clock, .. }: Source<D>,
-    Course { mut cursor, base, sure }: Course,
+    Course { mut cursor, base, headers, sure }: Course,
     Ties { orders, reports, gauge, .. }: &mut Ties<D::Link>,
 ) -> Result<Course, Error> {
     let mut ledger = Ledger::new(sure, pipe.link.written(), unread, clock.now());
@@ -319,7 +321,7 @@ async fn carry<D: Dialer>(
         let end = orders.borrow_and_update().end;
         if pipe.idle() {
             if end.is_some_and(|end| end <= cursor.position()) {
-                return Ok(Course { cursor, base, sure: ledger.sure() });
+                return Ok(Course { cursor, base, headers, sure: ledger.sure() });
             }
             let due = pace.burst(cursor.position(), now);
             let due = end.map_or(due, |end| due.min(end));
