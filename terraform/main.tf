@@ -20,6 +20,8 @@ locals {
   # Of the whole channel.
   all_nodes = var.pair ? 2 : local.nodes
   namespace = "nonstop"
+  # How the rest of the world is reached.
+  ipv6_only = var.ipv6 && !var.public_ipv4
   tags      = merge({ channel = var.channel }, var.tags, { managed-by = "terraform" })
 }
 
@@ -55,8 +57,14 @@ module "user_data" {
   cloudwatch   = { namespace = local.namespace, logs = local.log_group }
   environment = merge(
     local.away ? { AWS_REGION = local.home } : {},
-    var.ipv6 && !var.public_ipv4 ? { AWS_USE_DUALSTACK_ENDPOINT = "true" } : {},
+    local.ipv6_only ? { AWS_USE_DUALSTACK_ENDPOINT = "true" } : {},
   )
+  group = {
+    name     = local.name
+    hook     = local.launching
+    region   = local.region
+    endpoint = "https://autoscaling.${local.region}.${local.ipv6_only ? "api.aws" : "amazonaws.com"}"
+  }
   apt_source    = local.apt_source
   ssm_agent_url = var.ssm ? "https://amazon-ssm-${local.region}.s3.${local.region}.amazonaws.com/latest/debian_amd64/amazon-ssm-agent.deb" : null
 }

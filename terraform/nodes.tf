@@ -22,6 +22,7 @@ data "aws_ami" "debian" {
 }
 
 locals {
+  launching = "nonstop-launching"
   # Each machine that can render the picture, and the same by Intel; so four kinds of spare machine in
   # each zone to take, of which the cheapest that will last is taken.
   machines = slice(module.cost.machines, 0, min(2, length(module.cost.machines)))
@@ -38,6 +39,8 @@ resource "aws_launch_template" "node" {
   image_id               = try(data.aws_ami.debian[0].id, var.image)
   instance_type          = local.instance_types[0]
   user_data              = base64encode(module.user_data.user_data)
+  # One that turns itself off will never play, and shall not lie there stopped.
+  instance_initiated_shutdown_behavior = "terminate"
 
   iam_instance_profile {
     arn = aws_iam_instance_profile.node.arn
@@ -156,11 +159,11 @@ resource "aws_autoscaling_group" "node" {
 
   # The daemon completes hooks whose names start with `nonstop`: the first when every destination gets
   # the stream, so that the predecessor stays until then; the second when it has left the air. An hour,
-  # because a t3a without CPU credits needs long for apt alone, and it costs nothing to wait longer: a
-  # machine that will never play turns itself off (modules/user-data/start.sh).
+  # because a t3a without CPU credits needs long for apt alone, and waiting that long is rare: a machine
+  # that will never play has the group give it up (modules/user-data/start.sh).
   dynamic "initial_lifecycle_hook" {
     for_each = {
-      nonstop-launching   = { transition = "autoscaling:EC2_INSTANCE_LAUNCHING", seconds = 3600 }
+      (local.launching)   = { transition = "autoscaling:EC2_INSTANCE_LAUNCHING", seconds = 3600 }
       nonstop-terminating = { transition = "autoscaling:EC2_INSTANCE_TERMINATING", seconds = 300 }
     }
     content {

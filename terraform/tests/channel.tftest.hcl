@@ -100,6 +100,14 @@ run "a_machine_is_as_the_design_wants_it" {
     error_message = "The image is not Debian's own."
   }
   assert {
+    condition     = aws_launch_template.node.instance_initiated_shutdown_behavior == "terminate"
+    error_message = "A machine that turns itself off would only be stopped."
+  }
+  assert {
+    condition     = anytrue([for command in yamldecode(module.user_data.user_data).runcmd : endswith(join(" ", command), "\n start nonstop-lofi nonstop-launching eu-central-1 https://autoscaling.eu-central-1.amazonaws.com")])
+    error_message = "A machine that will never play does not know whom to tell."
+  }
+  assert {
     condition     = base64decode(aws_launch_template.node.user_data) == module.user_data.user_data
     error_message = "The machine gets other user data than the module renders."
   }

@@ -72,10 +72,13 @@ locals {
   }
   first_boot = { for key, value in local.packages : key => value if var.apt_source != null }
 
+  # start.sh's arguments, after the name that its shell goes by.
+  told = var.group == null ? [] : ["start", var.group.name, var.group.hook, var.group.region, var.group.endpoint]
+
   # A list is run without a shell in between, so nothing has to be quoted twice.
   commands = concat(
     var.apt_source == null ? [] : [["sh", "-c", file("${path.module}/install.sh")]],
-    [["sh", "-c", file("${path.module}/start.sh")]],
+    [concat(["sh", "-c", file("${path.module}/start.sh")], local.told)],
     var.ssm_agent_url == null ? [] : [["sh", "-c", templatefile("${path.module}/ssm.sh", { url = var.ssm_agent_url })]],
   )
 

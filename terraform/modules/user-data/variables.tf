@@ -98,6 +98,22 @@ variable "apt_source" {
   }
 }
 
+variable "group" {
+  description = "The machine's Auto Scaling group, which is told if the machine will never play: its name, its launching hook, its region, and where Auto Scaling is there; null for none."
+  type = object({
+    name     = string
+    hook     = string
+    region   = string
+    endpoint = string
+  })
+  default = null
+
+  validation {
+    condition     = var.group == null || try(can(regex("^https?://[A-Za-z0-9.:-]+$", var.group.endpoint)) && alltrue([for name in [var.group.name, var.group.hook, var.group.region] : can(regex("^[A-Za-z0-9_-]+$", name))]), false)
+    error_message = "group has names of letters, digits, - and _, and an address without a path."
+  }
+}
+
 variable "ssm_agent_url" {
   description = "Where Amazon's Systems Manager agent is, as a package; null for none."
   type        = string
