@@ -373,6 +373,20 @@ run "an_image_that_has_the_package_needs_no_repository" {
   }
 }
 
+run "a_machine_that_cannot_be_installed_can_be_looked_at" {
+  variables {
+    ssm = true
+  }
+  assert {
+    condition     = startswith(join(" ", yamldecode(module.user_data.user_data).runcmd[0]), "systemd-run --unit ssm-agent-install sh -c ") && endswith(join(" ", yamldecode(module.user_data.user_data).runcmd[0]), "\n ssm https://amazon-ssm-eu-central-1.s3.eu-central-1.amazonaws.com/latest/debian_amd64/amazon-ssm-agent.deb")
+    error_message = "The agent of Systems Manager comes after what may fail, or holds it up."
+  }
+  assert {
+    condition     = length(aws_iam_role_policy_attachment.ssm) == 1
+    error_message = "Systems Manager may not open a shell."
+  }
+}
+
 run "names_that_no_bucket_can_have" {
   command = plan
   variables {

@@ -77,9 +77,9 @@ locals {
 
   # A list is run without a shell in between, so nothing has to be quoted twice.
   commands = concat(
+    var.ssm_agent_url == null ? [] : [["systemd-run", "--unit", "ssm-agent-install", "sh", "-c", file("${path.module}/ssm.sh"), "ssm", var.ssm_agent_url]],
     var.apt_source == null ? [] : [["sh", "-c", file("${path.module}/install.sh")]],
     [concat(["sh", "-c", file("${path.module}/start.sh")], local.told)],
-    var.ssm_agent_url == null ? [] : [["sh", "-c", templatefile("${path.module}/ssm.sh", { url = var.ssm_agent_url })]],
   )
 
   user_data = "#cloud-config\n${yamlencode(merge(local.first_boot, {
