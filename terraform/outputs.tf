@@ -1,7 +1,7 @@
 output "next" {
   description = "What to do now, with the commands."
   value       = <<-EOT
-    Upload the music, and a background.jpg if there is one. The channel takes up what is new within a minute:
+    ${local.confirm}Upload the music, and a background.jpg if there is one. The channel takes up what is new within a minute:
 
       ${module.commands.upload}
 
@@ -74,5 +74,9 @@ output "dashboard_url" {
 }
 
 locals {
+  confirm       = !var.alarms || length(var.alarm_emails) == 0 ? "" : <<-EOT
+    First confirm the mail "AWS Notification - Subscription Confirmation" that ${join(", ", var.alarm_emails)} gets now. Until then nobody is told of alarms.
+
+  EOT
   dashboard_url = "https://${local.home}.console.aws.amazon.com/cloudwatch/home?region=${local.home}#dashboards:name=${local.name}"
 }

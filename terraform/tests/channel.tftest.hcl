@@ -257,6 +257,10 @@ run "every_alarm_tells_somebody_and_says_what_to_do" {
     error_message = "Not everybody is told."
   }
   assert {
+    condition     = startswith(output.next, "First confirm the mail \"AWS Notification - Subscription Confirmation\" that me@example.org, you@example.org gets") && strcontains(output.next, "\n\nUpload the music")
+    error_message = "Nobody is told that an alarm reaches who has confirmed a mail: ${output.next}"
+  }
+  assert {
     condition     = alltrue([for widget in jsondecode(aws_cloudwatch_dashboard.channel[0].dashboard_body).widgets : length(widget.properties.title) > 0])
     error_message = "The dashboard has a part without a title."
   }
@@ -270,6 +274,10 @@ run "it_says_what_to_do_next_and_what_it_costs" {
   assert {
     condition     = strcontains(output.next, output.upload_command) && strcontains(output.next, output.key_command) && strcontains(output.next, output.dashboard_url)
     error_message = "The output `next` leaves something out."
+  }
+  assert {
+    condition     = startswith(output.next, "Upload the music, and")
+    error_message = "A mail is to be confirmed that nobody gets."
   }
   assert {
     condition     = abs(output.monthly_cost.total - sum(values(output.monthly_cost.items))) < 0.05 && strcontains(output.next, format("%.2f US$ a month", output.monthly_cost.total))
