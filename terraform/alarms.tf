@@ -46,7 +46,7 @@ locals {
         statistic = "Maximum", is = "GreaterThanThreshold", threshold = 0, minutes = 15, of = 1, missing = "notBreaching"
       }
     },
-    var.cpu_credits == "standard" ? {
+    local.burstable && var.cpu_credits == "standard" ? {
       cpu-credits = {
         says      = "A machine has been out of CPU credits for an hour. While a new library is rendered that is so; else take a larger machine."
         namespace = "AWS/EC2", metric = "CPUCreditBalance", dimensions = local.group

@@ -29,6 +29,9 @@ locals {
   instance_types = coalesce(var.instance_types, flatten([
     for name in local.machines : [name, replace(name, "t3a.", "t3.")]
   ]))
+  burstable = can(regex(local.credits, local.instance_types[0]))
+  # Families whose machines earn CPU credits.
+  credits = "^t(2|3|3a)\\."
 }
 
 resource "aws_launch_template" "node" {
@@ -55,8 +58,12 @@ resource "aws_launch_template" "node" {
     instance_metadata_tags      = "disabled"
   }
 
-  credit_specification {
-    cpu_credits = var.cpu_credits
+  # Amazon refuses it for machines that have no credits.
+  dynamic "credit_specification" {
+    for_each = local.burstable ? [var.cpu_credits] : []
+    content {
+      cpu_credits = credit_specification.value
+    }
   }
 
   block_device_mappings {
@@ -106,6 +113,10 @@ resource "aws_launch_template" "node" {
     precondition {
       condition     = local.all_nodes == 1 || anytrue([for destination in var.destinations : destination.backup != null])
       error_message = "Two machines at a time need a destination with a backup: on one ingest only one can be."
+    }
+    precondition {
+      condition     = length(distinct([for name in local.instance_types : can(regex(local.credits, name))])) == 1
+      error_message = "instance_types are either all of a family with CPU credits (t2, t3, t3a) or none: one template serves all, and Amazon takes cpu_credits for the former only."
     }
     precondition {
       condition     = !local.away || var.existing_secret != null

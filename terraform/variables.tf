@@ -267,7 +267,7 @@ variable "pair" {
 }
 
 variable "instance_types" {
-  description = "Machines to choose from, by price and by how much of them is free; null for t3a and its neighbours with enough memory to render the picture. x86."
+  description = "Machines to choose from, by price and by how much of them is free; null for t3a and its neighbours with enough memory to render the picture. x86; all of a family with CPU credits (t2, t3, t3a), or none."
   type        = list(string)
   default     = null
 

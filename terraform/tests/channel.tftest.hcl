@@ -395,6 +395,24 @@ run "a_machine_that_cannot_be_installed_can_be_looked_at" {
   }
 }
 
+run "machines_without_cpu_credits" {
+  variables {
+    instance_types = ["c6a.large", "m6a.large"]
+  }
+  assert {
+    condition     = length(aws_launch_template.node.credit_specification) == 0 && !contains(keys(aws_cloudwatch_metric_alarm.channel), "cpu-credits")
+    error_message = "Something is said of credits that these machines do not have."
+  }
+}
+
+run "machines_with_and_without_cpu_credits" {
+  command = plan
+  variables {
+    instance_types = ["t3a.micro", "c6a.large"]
+  }
+  expect_failures = [aws_launch_template.node]
+}
+
 run "names_that_no_bucket_can_have" {
   command = plan
   variables {
