@@ -41,6 +41,7 @@ module "cost" {
   spot          = var.spot
   public_ipv4   = var.public_ipv4
   disk_gb       = var.disk_gb
+  alarms        = var.alarms ? length(local.alarms) : 0
 }
 
 module "user_data" {

@@ -25,11 +25,12 @@ output "key_command" {
 }
 
 output "monthly_cost" {
-  description = "At most, in US$ a month, by the same arithmetic as `nonstop cost`: in all, its parts, and a sentence."
+  description = "At most, in US$ a month, by the same arithmetic as `nonstop cost`: in all, its parts, what it is more where others use up what is free for an account, and a sentence."
   value = {
-    total    = tonumber(format("%.2f", module.cost.total))
-    items    = { for item, usd in module.cost.items : item => tonumber(format("%.2f", usd)) }
-    sentence = module.cost.sentence
+    total       = tonumber(format("%.2f", module.cost.total))
+    items       = { for item, usd in module.cost.items : item => tonumber(format("%.2f", usd)) }
+    unless_free = tonumber(format("%.2f", module.cost.unless_free))
+    sentence    = module.cost.sentence
   }
 }
 

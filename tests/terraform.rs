@@ -165,6 +165,7 @@ fn terraform_and_nonstop_cost_make_the_same_bill() {
             "audio_bitrate": channel["audio"]["bitrate"].as_str().unwrap_or("128k"),
             "fps": config.video.fps.get(), "size": config.video.size.to_string(),
             "destinations": destinations.collect::<Vec<_>>(),
+            "metrics": config.cloudwatch.namespace.is_some(),
         })
     };
     let theirs = outputs("cost", &channels.iter().map(case).collect::<Vec<_>>());
@@ -178,6 +179,7 @@ fn terraform_and_nonstop_cost_make_the_same_bill() {
         }
         assert_eq!(theirs["items"].as_object().unwrap().len(), case.items.len());
         assert!(close(theirs["total"].as_f64().unwrap(), case.total), "{theirs}");
+        assert!(close(theirs["unless_free"].as_f64().unwrap(), case.unless_free), "{theirs}");
         assert!(close(theirs["gb"].as_f64().unwrap(), case.egress_gb));
         assert_eq!(theirs["machine"], ours.instance.as_str());
         assert_eq!(theirs["machines"].as_array().unwrap().len(), ours.instances.len() + 1);

@@ -35,6 +35,8 @@ pub struct Case {
     pub items: Vec<Item>,
     /// US$.
     pub total: f64,
+    /// US$ that it is more where something else in the account has all that is free.
+    pub unless_free: f64,
 }
 
 /// Something that is paid for.
@@ -92,10 +94,13 @@ fn case_of(case: &str, usage: &Usage, instance: &Instance, prices: &Prices) -> C
         let detail = format!("{:.0} GB, about", prices.usage.held_gb);
         items.push(Item { item: "bucket", detail, usd: prices.bucket(usage.all_streams()) });
     }
-    let free = prices.alarms.free_metrics;
-    items.push(Item { item: "alarms", detail: format!("up to {free} metrics free"), usd: 0.0 });
+    if usage.watched {
+        let detail = format!("{} metrics, {} alarms", prices.usage.metrics, prices.usage.alarms);
+        items.push(Item { item: "alarms", detail, usd: prices.watched() });
+    }
     let total = items.iter().map(|item| item.usd).sum();
-    Case { case: case.to_owned(), bits_per_second: bits, egress_gb: gb, items, total }
+    let unless_free = prices.unless_free(gb, usage.watched);
+    Case { case: case.to_owned(), bits_per_second: bits, egress_gb: gb, items, total, unless_free }
 }
 
 impl Bill {
@@ -129,6 +134,10 @@ impl Bill {
             format!("{:.2}", case.total)
         }));
         lines.push(Line::new());
+        // What is free is so for an account, and taken to be this channel's.
+        let more = self.cases.iter().map(|case| format!("{:+.2}", case.unless_free)).collect::<Vec<_>>();
+        let free = format!("  where others use up the account's free tier: {}", more.join(", "));
+        lines.push(Line::new().put(Style::Dim, free));
         for (name, more) in &self.instances {
             lines.push(Line::new().put(Style::Dim, format!("  with a {name} instead: {more:+.2}")));
         }
@@ -159,7 +168,9 @@ mod tests {
             media.replace("{ file = \"/key\" }", "{ secret = \"nonstop/lofi\", field = \"youtube\" }");
         let twitch = "[[destination]]\nname = \"twitch\"\nprimary = \"rtmps://live.twitch.tv/app\"\n\
             key = { secret = \"nonstop/lofi\", field = \"twitch\" }\n";
-        format!("channel = \"lofi\"\n{media}{twitch}[video]\nsize = \"1920x1080\"\nbitrate = \"4M\"\n")
+        format!(
+            "channel = \"lofi\"\n{media}{twitch}[cloudwatch]\nnamespace = \"nonstop\"\n[video]\nsize = \"1920x1080\"\nbitrate = \"4M\"\n"
+        )
     }
 
     #[test]

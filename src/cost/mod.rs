@@ -30,6 +30,8 @@ pub struct Usage {
     pub secrets: usize,
     /// Whether music comes from a bucket, where renditions and the schedule then are too.
     pub bucket: bool,
+    /// Whether metrics go to CloudWatch, with alarms on them.
+    pub watched: bool,
     /// Lines of the picture, which decides how much memory rendering takes.
     pub lines: u32,
 }
@@ -52,6 +54,7 @@ impl Usage {
             messages: SAMPLE_RATE as f64 / FRAME_SAMPLES as f64 + f64::from(config.video.fps.get()),
             secrets: secrets.collect::<BTreeSet<_>>().len(),
             bucket: matches!(config.media.source, Source::Bucket { .. }),
+            watched: config.cloudwatch.namespace.is_some(),
             lines: config.video.size.lines(),
         }
     }

@@ -30,7 +30,7 @@ pub struct Prices {
     pub usage: Use,
     /// The memory that rendering takes, smallest first.
     pub rendering: Vec<Rendering>,
-    /// Metrics in CloudWatch.
+    /// Metrics and alarms in CloudWatch.
     pub alarms: Alarms,
     /// What spot instances cost.
     pub spot: Spot,
@@ -115,6 +115,10 @@ pub struct Use {
     pub renewals: f64,
     /// Reads of the schedule in a month.
     pub looks: f64,
+    /// Metrics in CloudWatch.
+    pub metrics: u32,
+    /// Alarms on them.
+    pub alarms: u32,
 }
 
 /// See [`Prices::rendering`].
@@ -131,10 +135,14 @@ pub struct Rendering {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alarms {
-    /// Metrics that cost nothing; as many alarms on them cost nothing either.
+    /// Metrics of an account that cost nothing.
     pub free_metrics: u32,
     /// US$ for one more, a month.
     pub per_metric: f64,
+    /// Alarms of an account that cost nothing.
+    pub free_alarms: u32,
+    /// US$ for one more, a month.
+    pub per_alarm: f64,
 }
 
 /// See [`Prices::spot`].
@@ -165,9 +173,13 @@ impl Prices {
         toml::from_str(FILE).expect("a test reads this file, which is part of the program")
     }
 
-    /// US$ for `gb` sent in a month.
+    /// US$ for `gb` sent in a month, of which so many as are free for an account cost nothing.
     pub fn sent(&self, gb: f64) -> f64 {
-        let mut left = (gb - self.egress.free_gb).max(0.0);
+        self.paid(gb - self.egress.free_gb)
+    }
+
+    fn paid(&self, gb: f64) -> f64 {
+        let mut left = gb.max(0.0);
         let mut total = 0.0;
         for tier in &self.egress.tiers {
             let part = tier.gb.map_or(left, |most| left.min(most));
@@ -175,6 +187,23 @@ impl Prices {
             left -= part;
         }
         total
+    }
+
+    /// US$ a month for the metrics and alarms of a channel that has them, of which so many as are free
+    /// for an account cost nothing.
+    pub fn watched(&self) -> f64 {
+        self.watched_beyond(self.alarms.free_metrics, self.alarms.free_alarms)
+    }
+
+    fn watched_beyond(&self, metrics: u32, alarms: u32) -> f64 {
+        f64::from(self.usage.metrics.saturating_sub(metrics)) * self.alarms.per_metric
+            + f64::from(self.usage.alarms.saturating_sub(alarms)) * self.alarms.per_alarm
+    }
+
+    /// US$ that a month costs more where something else in the account has all that is free.
+    pub fn unless_free(&self, gb: f64, watched: bool) -> f64 {
+        let sent = self.paid(gb) - self.sent(gb);
+        sent + if watched { self.watched_beyond(0, 0) - self.watched() } else { 0.0 }
     }
 
     /// US$ a month for a bucket that `streams` are sent from.
@@ -227,6 +256,21 @@ mod tests {
         let prices = Prices::known();
         assert!((prices.ipv4.per_hour * prices.hours - 3.65).abs() < 0.001);
         assert!((prices.disk.gb * prices.disk.per_gb - 0.64).abs() < 0.001);
+    }
+
+    #[test]
+    fn what_is_free_is_paid_for_where_others_have_it() {
+        let prices = Prices::known();
+        assert!(prices.watched() < 0.001, "a lone channel keeps within what is free");
+        for (gb, watched, usd) in [(50.0, false, 4.5), (730.0, false, 9.0), (730.0, true, 12.8)] {
+            assert!((prices.unless_free(gb, watched) - usd).abs() < 0.001, "{gb} GB");
+        }
+    }
+
+    #[test]
+    fn the_metrics_in_the_bill_are_those_that_are_sent() {
+        let sent = crate::telemetry::metrics::METRICS.iter().filter(|metric| metric.cloud.is_some());
+        assert_eq!(u32::try_from(sent.count()), Ok(Prices::known().usage.metrics));
     }
 
     #[test]

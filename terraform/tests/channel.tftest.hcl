@@ -283,6 +283,10 @@ run "it_says_what_to_do_next_and_what_it_costs" {
     condition     = abs(output.monthly_cost.total - sum(values(output.monthly_cost.items))) < 0.05 && strcontains(output.next, format("%.2f US$ a month", output.monthly_cost.total))
     error_message = "The bill is not the sum of its parts."
   }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.channel) == jsondecode(file("modules/cost/prices.json")).use.alarms && output.monthly_cost.unless_free > 12
+    error_message = "The bill has another number of alarms than there are."
+  }
 }
 
 run "two_zones_at_once" {

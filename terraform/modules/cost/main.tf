@@ -21,13 +21,20 @@ locals {
   bits     = (local.media + local.messages * local.use.message_bytes * 8) * local.use.wire * local.streams
   gb       = local.bits / 8 * local.prices.hours * 3600 / 1000000000
 
-  # Of each tier as much as reaches into it.
-  above = max(0, local.gb - local.prices.egress.free_gb)
+  # Of each tier as much as reaches into it: of what is above the free part, and of all.
   tiers = local.prices.egress.tiers
   from  = [for i, tier in local.tiers : sum(concat([0], [for before in slice(local.tiers, 0, i) : before.gb]))]
-  egress = sum([for i, tier in local.tiers :
-    max(0, min(local.above - local.from[i], try(tier.gb, local.above))) * tier.per_gb
-  ])
+  egress = { for which, gb in { paid = max(0, local.gb - local.prices.egress.free_gb), all = local.gb } :
+    which => sum([for i, tier in local.tiers : max(0, min(gb - local.from[i], try(tier.gb, gb))) * tier.per_gb])
+  }
+
+  # Metrics and alarms, in the same manner.
+  metrics = var.metrics ? local.use.metrics : 0
+  alarms  = var.metrics ? coalesce(var.alarms, local.use.alarms) : 0
+  watched = { for which, free in { paid = 1, all = 0 } : which => sum([
+    max(0, local.metrics - free * local.prices.alarms.free_metrics) * local.prices.alarms.per_metric,
+    max(0, local.alarms - free * local.prices.alarms.free_alarms) * local.prices.alarms.per_alarm,
+  ]) }
 
   lines     = min([for side in split("x", var.size) : tonumber(side)]...)
   rendering = [for size in local.prices.rendering : size.memory_mib if try(local.lines <= size.lines, true)][0]
@@ -42,14 +49,16 @@ locals {
 
   disk_gb = coalesce(var.disk_gb, local.prices.disk.gb)
 
-  items = {
-    "data sent"      = local.egress
+  items = { for item, usd in local.all : item => usd if item != "alarms" || var.metrics }
+  all = {
+    "data sent"      = local.egress.paid
     "public address" = var.public_ipv4 ? local.prices.ipv4.per_hour * local.prices.hours * var.nodes : 0
     "machine"        = local.machine.per_hour * (var.spot ? local.prices.spot.share : 1) * local.prices.hours * var.nodes
     "disk"           = local.disk_gb * local.prices.disk.per_gb * var.nodes
     "secrets"        = local.prices.secret.each
     "bucket"         = local.use.held_gb * local.prices.bucket.per_gb + local.requests
-    "alarms"         = 0
+    "alarms"         = local.watched.paid
   }
-  total = sum(values(local.items))
+  total       = sum(values(local.items))
+  unless_free = sum([for cost in [local.egress, local.watched] : cost.all - cost.paid])
 }

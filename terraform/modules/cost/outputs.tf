@@ -8,6 +8,11 @@ output "items" {
   value       = local.items
 }
 
+output "unless_free" {
+  description = "US$ that it is more where something else in the account has all that is free."
+  value       = local.unless_free
+}
+
 output "gb" {
   description = "GB sent in a month."
   value       = local.gb
@@ -31,7 +36,8 @@ output "disk_gb" {
 output "sentence" {
   description = "The bill in a sentence."
   value = format(
-    "at most %.2f US$ a month, %.2f of it for data sent (%s, prices of %s, %s); `nonstop cost` on the machine knows what the renditions really take",
-    local.total, local.egress, local.prices.region, local.prices.as_of, local.machine.name,
+    "at most %.2f US$ a month, %.2f of it for data sent (%s, prices of %s, %s), and %.2f more where others use up what is free for an account (%g GB, %g metrics, %g alarms); `nonstop cost` on the machine knows what the renditions really take",
+    local.total, local.egress.paid, local.prices.region, local.prices.as_of, local.machine.name,
+    local.unless_free, local.prices.egress.free_gb, local.prices.alarms.free_metrics, local.prices.alarms.free_alarms,
   )
 }

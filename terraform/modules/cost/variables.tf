@@ -65,3 +65,15 @@ variable "disk_gb" {
   type        = number
   default     = null
 }
+
+variable "metrics" {
+  description = "Whether metrics go to CloudWatch."
+  type        = bool
+  default     = true
+}
+
+variable "alarms" {
+  description = "Alarms on them; null for as many as `nonstop cost` reckons with."
+  type        = number
+  default     = null
+}
