@@ -24,9 +24,10 @@ data "aws_route_tables" "default" {
 }
 
 locals {
-  vpc_id          = try(var.network.vpc_id, data.aws_vpc.default[0].id)
-  subnet_ids      = try(var.network.subnet_ids, data.aws_subnets.default[0].ids)
-  route_table_ids = try(var.network.route_table_ids, data.aws_route_tables.default[0].ids)
+  vpc_id     = try(var.network.vpc_id, data.aws_vpc.default[0].id)
+  subnet_ids = try(var.network.subnet_ids, data.aws_subnets.default[0].ids)
+  # None where the way to S3 is there already.
+  route_table_ids = try(var.network.route_table_ids, data.aws_route_tables.default[0].ids, [])
   s3_endpoint_id  = try(var.existing_s3_endpoint.id, aws_vpc_endpoint.s3[0].id)
 
   ingests = concat(var.destinations[*].primary, compact(var.destinations[*].backup))
