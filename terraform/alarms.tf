@@ -8,6 +8,10 @@ locals {
   group   = { AutoScalingGroupName = local.name }
 
   # `minutes` is one period, `of` are looked at, and all of them have to be bad.
+  #
+  # Of OnAir that of the machine with the most destinations counts: whoever stands by says 0 of what the
+  # other has. Should two machines ever share destinations without a backup between them, neither has
+  # all, and off-air is told though all are served; a machine's hearsay would hide the opposite.
   alarms = merge(
     {
       off-air = {
