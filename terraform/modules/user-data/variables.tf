@@ -88,14 +88,9 @@ variable "environment" {
 }
 
 variable "apt_source" {
-  description = "The text of the repository's nonstop.sources (deb822, with the key in it); null where the image has the package already."
+  description = "The text of the repository's nonstop.sources (deb822, with the key in it), which whoever calls has looked at; null where the image has the package already."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.apt_source == null || can(regex("(?s)URIs:.*Signed-By:\\s*\n -----BEGIN PGP PUBLIC KEY BLOCK-----", var.apt_source))
-    error_message = "apt_source is the text of nonstop.sources as `make apt-repo` writes it: deb822, with the key in Signed-By."
-  }
 }
 
 variable "group" {
