@@ -20,6 +20,8 @@ shutdown --poweroff +5 "nonstop: $why"
 sleep 180
 shutdown --show >/dev/null 2>&1 || exit 0
 
+# An image of one's own may be without it.
+command -v curl >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install curl
 # What is secret comes to curl on its standard input, and so is in nobody's list of processes.
 metadata=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}/latest
 ask() { curl --silent --fail --max-time 3 --retry 3 --retry-max-time 6 "$@"; }
