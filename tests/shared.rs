@@ -24,6 +24,11 @@ const RENDERED: Duration = Duration::from_secs(120);
 const NOTICED: Duration = Duration::from_secs(12);
 /// From the start of a process on an empty machine to its first media byte.
 const EMPTY: Duration = Duration::from_secs(5);
+/// The same with the card there and a bucket that does not answer. It is asked for the schedule for
+/// 3 s and for the slots for 5 s, and one after the other that would take 9 s.
+const COLD: Duration = Duration::from_secs(8);
+/// The same where the process before had the slots, so that only the schedule is waited for.
+const WARM: Duration = Duration::from_secs(6);
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -132,6 +137,40 @@ fn an_empty_node_without_ffmpeg_is_on_air_within_five_seconds_with_what_the_firs
         let proof = recording::prove(&server.recordings(), &mut cloud.programme(&first));
         assert!(proof.unbroken() > 6.0, "{}", proof.describe());
     }
+}
+
+#[test]
+fn a_bucket_that_never_answers_is_waited_for_once_and_not_at_every_step() {
+    // No request is ever answered; nobody is behind it.
+    let hole = Front::of("127.0.0.1:1");
+    hole.turn(Weather::Hangs);
+    let nginx = Nginx::start();
+    let wire = Wire::to(nginx.socket());
+    let mut node = Channel::new("never-answers");
+    node.to("alone", &wire.url(), None, "");
+    // The card is made beforehand: how long that takes is another matter.
+    let mut before = node.run();
+    before.wait_for_ingest(0, 0, "live", RENDERED);
+    assert_eq!(before.stop(), 0);
+
+    node.source = Some("s3://never/lofi".into());
+    node.environment = rig::moto::environment_at(&hole.endpoint()).into();
+    let started = Instant::now();
+    let mut daemon = node.run();
+    let took = wire.first_media_after(started, SOON) - started;
+    println!("the first media byte came after {} ms", took.as_millis());
+    assert!(took <= COLD, "its first media byte came after {took:?}");
+    wait::until("it is known which slots it has", SOON, || {
+        let noted = std::fs::read_to_string(node.state().join("handover/held-alone.json")).ok()?;
+        noted.contains("primary").then_some(())
+    });
+    daemon.process.kill();
+    let started = Instant::now();
+    let again = node.run();
+    let took = wire.first_media_after(started, SOON) - started;
+    println!("started again it came after {} ms", took.as_millis());
+    assert!(took <= WARM, "its first media byte came after {took:?}");
+    assert_eq!(again.stop(), 0);
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub enum Event {
     Failed(Role),
     /// What publishing does with the ingest.
     Uses(Role, Using),
+    /// This node can publish from now on: see [`Slots::unready`].
+    Ready,
     /// Somebody is about to send to the ingest, and waits for [`Action::Answer`].
     Ask(Role),
     /// Give everything back: when somebody else is on air, or from `leave` on; by `deadline` in any
@@ -81,6 +83,7 @@ pub struct Slots {
     rules: Rules,
     slots: Vec<Slot>,
     started: Instant,
+    ready: bool,
     leaving: Option<Leaving>,
     told: Permits,
     now: Now,
@@ -95,10 +98,19 @@ impl Slots {
             rules,
             slots: roles.map(|role| Slot::new(role, now.at)).collect(),
             started: now.at,
+            ready: true,
             leaving: None,
             told: Permits::default(),
             now,
         }
+    }
+
+    /// Looks on until [`Event::Ready`], and takes and supposes nothing: what others have, and whether
+    /// the store answers, is known by then.
+    #[must_use]
+    pub fn unready(mut self) -> Self {
+        self.ready = false;
+        self
     }
 
     /// The ingests that the last process on this machine had, if it was there since the last boot.
@@ -218,6 +230,7 @@ impl Slots {
                     slot.asked = true;
                 }
             }
+            Event::Ready => self.ready = true,
             Event::Stay => self.leaving = None,
             Event::Drain { leave, deadline } => {
                 let before = self.leaving.get_or_insert(Leaving::new(leave, deadline, now));
@@ -263,7 +276,7 @@ impl Slots {
             () if self.slots.iter().any(|slot| slot.using.live) => return None,
             () => start * 3,
         };
-        (silent && !slot.held() && self.leaving.is_none()).then(|| self.started + wait)
+        (self.ready && silent && !slot.held() && self.leaving.is_none()).then(|| self.started + wait)
     }
 
     fn permit(&mut self, actions: &mut Vec<Action>) {

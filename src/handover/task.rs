@@ -43,6 +43,8 @@ pub struct Settings<S> {
     pub clock: Clock,
     /// What this machine remembers.
     pub memory: Memory,
+    /// Done when this node can publish; until then nothing is taken.
+    pub ready: CancellationToken,
     /// Called at every turn, whatever the store does.
     pub beat: Box<dyn Fn() + Send>,
 }
@@ -58,6 +60,7 @@ pub async fn run<S: Store>(
 ) {
     let first = status.borrow_and_update().clone();
     let beat = std::mem::replace(&mut settings.beat, Box::new(|| ()));
+    let (ready, mut waits) = (settings.ready.clone(), true);
     // What it holds is noted so often that the note is young when the process ends, and it turns.
     let mut notes = interval(settings.rules.renew);
     notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -76,6 +79,10 @@ pub async fn run<S: Store>(
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
+            () = ready.cancelled(), if waits => {
+                waits = false;
+                task.tell(Event::Ready, &keeper);
+            }
             Some(answer) = task.requests.join_next_with_id() => task.answered(answer, &keeper),
             Ok(()) = status.changed() => {
                 let uses = uses(&status.borrow_and_update());
@@ -86,7 +93,8 @@ pub async fn run<S: Store>(
                 task.tell(Event::Ask(ask.role), &keeper);
             }
             Ok(()) = drain.changed() => task.drain(&mut drain, &keeper),
-            _ = notes.tick() => task.note(),
+            // What the last process had counts until this one has anything.
+            _ = notes.tick(), if !waits => task.note(),
             () = rest => task.tell(Event::Tick, &keeper),
         }
     }
@@ -115,7 +123,7 @@ struct Task<S> {
 
 impl<S: Store> Task<S> {
     async fn new(settings: Settings<S>, status: &DestinationStatus, view: watch::Sender<View>) -> Self {
-        let Settings { destination, me, rules, store, clock, memory, beat: _ } = settings;
+        let Settings { destination, me, rules, store, clock, memory, ready: _, beat: _ } = settings;
         let now = Now { at: Instant::now(), media: clock.now() };
         let slots = Slots::new(me, rules, status.ingests.len() > 1, now);
         let (known, name) = (memory.clone(), destination.clone());
@@ -123,7 +131,7 @@ impl<S: Store> Task<S> {
         // A state folder that hangs holds nobody up.
         let held = timeout(PATIENCE, held).await.ok().and_then(Result::ok).unwrap_or_default();
         Self {
-            slots: slots.remembering(&held),
+            slots: slots.remembering(&held).unready(),
             destination,
             store,
             clock,

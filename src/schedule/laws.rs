@@ -125,7 +125,9 @@ impl World {
             Settings { node: name.into(), grid: grid(), rules: rules(), poll: Duration::from_secs(5), open };
         let (broken, told) = watch::channel(Arc::default());
         let outputs = Outputs { wishes, in_use, broken };
-        let (task, programme) = task::start(settings, store, self.clock(), receiver, outputs).await;
+        let profile = receiver.borrow().profile.clone();
+        let begun = task::begin(store, &profile, grid(), &self.clock()).await;
+        let (task, programme) = task::start(settings, begun, self.clock(), receiver, outputs).await;
         let (commands, receiver) = mpsc::channel(4);
         let cancel = CancellationToken::new();
         let beats: Arc<Mutex<Vec<Instant>>> = Arc::default();

@@ -1,5 +1,6 @@
 //! Keeps the schedule ahead of the clock and the programme in step with it.
 
+mod begun;
 mod log;
 mod opening;
 mod operator;
@@ -13,6 +14,7 @@ use crate::media::{Cell, ContentHash, Grid, Rendition, RenditionId};
 use crate::render::{Shelf, Unopened};
 use crate::store::{self, Store};
 use crate::telemetry::messages;
+pub use begun::{Begun, begin};
 pub(super) use log::Log;
 use log::{Appended, Beat};
 use opening::{OPEN_AHEAD, Openings};
@@ -67,11 +69,11 @@ pub struct Task<S, O> {
     shelves: watch::Receiver<Arc<Shelf>>,
 }
 
-/// Reads the end of the log, brings the schedule up to now, and gives the programme. What is on air
-/// is open by then, unless that takes longer than a few seconds.
+/// Brings the schedule from what was read of it up to now, and gives the programme. What is on air is
+/// open by then, unless that takes longer than a few seconds.
 pub async fn start<S: Store, O: Open>(
     settings: Settings<O>,
-    store: S,
+    begun: Begun<S>,
     clock: Clock,
     mut shelves: watch::Receiver<Arc<Shelf>>,
     outputs: Outputs,
@@ -87,7 +89,7 @@ pub async fn start<S: Store, O: Open>(
     };
     let (programme, receiver) = watch::channel(Arc::new(programme));
     let mut keeper = Keeper {
-        log: Log::new(store, format!("schedule/{}", shelf.profile)),
+        log: begun.log,
         loaded: false,
         logged: Schedule::default(),
         aired: Schedule::default(),
@@ -104,7 +106,7 @@ pub async fn start<S: Store, O: Open>(
         programme,
         outputs,
     };
-    keeper.look_at_store().await;
+    keeper.take_in(begun.read).await;
     if keeper.aired.at(keeper.now()).is_none() {
         // Nothing is scheduled for now, so whatever is sent first begins something: better a track
         // than the card, if the shelf is only a moment behind.
@@ -277,17 +279,15 @@ impl<S: Store, O: Open> Keeper<S, O> {
 
     /// Reads what others wrote, and comes back from being alone. Says whether anything changed.
     async fn look_at_store(&mut self) -> bool {
+        let since = begun::since(self.settings.grid, &self.clock);
+        let read = begun::read(&mut self.log, (!self.loaded).then_some(since)).await;
+        self.take_in(read).await
+    }
+
+    /// Takes in what was read, or why nothing could be. Says whether anything changed.
+    async fn take_in(&mut self, read: Result<Vec<Page>, store::Error>) -> bool {
         let was = self.alone.clone();
-        let since = Cell(self.now().0.saturating_sub(self.settings.grid.cells_in(OPEN_BEHIND)));
-        let read = async {
-            let mut pages = Vec::new();
-            if !self.loaded {
-                pages = self.log.load(since).await?;
-            }
-            pages.extend(self.log.read_on().await?);
-            Ok::<_, store::Error>(pages)
-        };
-        match read.await {
+        match read {
             Ok(pages) => {
                 self.loaded = true;
                 for page in &pages {

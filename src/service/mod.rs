@@ -10,6 +10,10 @@
 //! 5. the schedule, which gives the programme: from then on every instant has its media;
 //! 6. the publishers, and last those who answer questions about all of this.
 //!
+//! The bucket may not answer, and whoever asks it waits for seconds then. So the slots look on from
+//! before the card on, and the schedule is read beside it: the waits are one. The slots take nothing
+//! before there is something to send.
+//!
 //! The end goes the other way: publishers first, so that each session says goodbye while the
 //! programme behind it is still there; the rest has nothing to lose.
 //!
@@ -199,12 +203,31 @@ impl Service {
         settings.ffmpeg = ffmpeg.unwrap_or(settings.ffmpeg);
         settings.wants = wants;
         let exchange = place.exchange(&mut settings);
+        let member = match place.bucket() {
+            Some(bucket) => Some(Member::begin(bucket, &node, &folders).await),
+            None => None,
+        };
+        let mut slots = Slots::new();
+        let mut ways = Vec::new();
+        for destination in &config.destinations {
+            let (status, shown) = watch::channel(DestinationStatus::idle(destination, clock.now()));
+            let gate = slots.gate(member.as_ref(), &shown, &clock, (&mut stages, &mut health), &stop);
+            ways.push((status, shown, gate));
+        }
+
+        let profile = Profile::new(&config.video, &config.audio);
         // Rendering the card takes a second or two where it was never rendered before.
         notifier.extend(STANDBY);
-        if let Some(exchange) = &exchange {
-            Box::pin(exchange.bring_card()).await;
-        }
-        let shelf = render::task::first_shelf(&settings).await?;
+        let card = Box::pin(async {
+            if let Some(exchange) = &exchange {
+                exchange.bring_card().await;
+            }
+            render::task::first_shelf(&settings).await
+        });
+        let store = place.store(&folders);
+        let begin = Box::pin(schedule::task::begin(store, profile.id(), profile.grid(), &clock));
+        let (shelf, begun) = tokio::join!(card, begin);
+        let shelf = shelf?;
         if let Some(exchange) = &exchange {
             exchange.set_standby(&shelf.standby);
             stages.feed("exchange", exchange.clone().run(stop.clone()));
@@ -213,7 +236,6 @@ impl Service {
         let render = render::task::run(settings, library_rx.clone(), wished, shelf_tx, stop.clone());
         stages.feed("render", render);
 
-        let profile = Profile::new(&config.video, &config.audio);
         let renditions = place::renditions(&folders, exchange.as_ref());
         let settings = schedule::task::Settings {
             node: node.clone(),
@@ -227,16 +249,11 @@ impl Service {
         };
         let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
         let (schedule, programme) =
-            schedule::task::start(settings, place.store(&folders), clock.clone(), shelf_rx.clone(), outputs)
-                .await;
+            schedule::task::start(settings, begun, clock.clone(), shelf_rx.clone(), outputs).await;
         let (commands, requests) = mpsc::channel(COMMANDS);
         let pulse = health.watch("schedule", started);
         stages.carry("schedule", schedule.run(requests, Box::new(move || pulse.beat()), stop.clone()));
 
-        let member = match place.bucket() {
-            Some(bucket) => Some(Member::begin(bucket, &node, &folders).await),
-            None => None,
-        };
         let mut inherited = heirs::inherit(held, &folders.state, &profile.id().to_string(), &notifier).await;
         // Where other nodes may take over, a session without its process is nobody's.
         let estate =
@@ -246,14 +263,14 @@ impl Service {
         }
         let reader = Reader::new(programme.clone());
         let info = stream_info(&config);
-        let (mut destinations, mut slots) = (Vec::new(), Slots::new());
+        let mut destinations = Vec::new();
+        slots.open();
         stages.feed("keys", keys::run(round, stop.clone()));
-        for (destination, keys) in config.destinations.iter().cloned().zip(keys) {
+        for ((destination, keys), way) in config.destinations.iter().cloned().zip(keys).zip(ways) {
+            let (status, receiver, gate) = way;
             let name = format!("publish {}", destination.name);
             let pulse = health.watch(&name, started);
             let dialer = Net::new(destination.ca_file.as_deref())?;
-            let (status, receiver) = watch::channel(DestinationStatus::idle(&destination, clock.now()));
-            let gate = slots.gate(member.as_ref(), &receiver, &clock, (&mut stages, &mut health), &stop);
             let ours = |bequest: &mut Bequest| bequest.deed.destination == destination.name;
             let inherited = inherited.extract_if(.., ours).collect();
             let publisher = Publisher {

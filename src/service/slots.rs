@@ -27,6 +27,8 @@ pub(super) struct Slots {
     drain: Arc<watch::Sender<Option<Drain>>>,
     /// With the names of their destinations.
     views: Vec<(String, watch::Receiver<View>)>,
+    /// Whether this node can publish.
+    ready: CancellationToken,
 }
 
 /// This node as one of several: where the slots are, and who it is to the others.
@@ -52,7 +54,12 @@ impl<S: Store> Member<S> {
 impl Slots {
     /// For a channel whose destinations are still to come.
     pub(super) fn new() -> Self {
-        Self { drain: Arc::new(watch::channel(None).0), views: Vec::new() }
+        Self { drain: Arc::new(watch::channel(None).0), views: Vec::new(), ready: CancellationToken::new() }
+    }
+
+    /// From now on this node can publish, and takes what it finds.
+    pub(super) fn open(&self) {
+        self.ready.cancel();
     }
 
     /// The gate of a destination. Where nothing is shared it is open.
@@ -79,6 +86,7 @@ impl Slots {
             store: member.store.clone(),
             clock: clock.clone(),
             memory: member.memory.clone(),
+            ready: self.ready.clone(),
             beat: Box::new(move || pulse.beat()),
         };
         let (show, view) = watch::channel(View::default());

@@ -67,13 +67,7 @@ impl Moto {
 
     /// What a program's environment needs to use it.
     pub fn environment(&self) -> [(&'static str, String); 5] {
-        [
-            ("AWS_ENDPOINT_URL", self.endpoint()),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ]
+        environment_at(&self.endpoint())
     }
 
     /// The clients' way there.
@@ -140,6 +134,17 @@ impl Moto {
         let status = std::str::from_utf8(&answer[9..12]).ok().and_then(|code| code.parse().ok());
         (status.expect("a status"), answer.split_off(end + 4))
     }
+}
+
+/// What a program's environment needs to use what listens there.
+pub fn environment_at(endpoint: &str) -> [(&'static str, String); 5] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
 }
 
 /// The way to a server that takes any credentials.

@@ -143,6 +143,8 @@ impl Machine {
             heir: None,
             beat: Box::new(|| ()),
         };
+        let ready = CancellationToken::new();
+        ready.cancel();
         let settings = Settings {
             destination: "youtube".into(),
             me: self.memory.begin(),
@@ -150,6 +152,7 @@ impl Machine {
             store: Arc::new(self.way.clone()),
             clock,
             memory: self.memory.clone(),
+            ready,
             beat: Box::new(|| ()),
         };
         let (drain, drains) = watch::channel(None);

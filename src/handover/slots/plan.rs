@@ -113,6 +113,9 @@ impl Slots {
             let at = if self.uninformed() { self.now.at } else { look.0 };
             return (!self.released()).then_some((at, Step::Look));
         }
+        if !self.ready {
+            return Some(look);
+        }
         let take = self.wish(i).and_then(|(usage, hungry)| {
             let from = slot.free_from(&self.me, hungry, &self.rules, self.now.at)?;
             Some((from, Step::Write(Record::taken(&self.me, slot.record(), usage, self.rules.expiry))))

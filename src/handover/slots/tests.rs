@@ -298,3 +298,33 @@ fn a_store_that_is_away_at_the_start_holds_nobody_up() {
     slots.on(Event::Tick, now(0));
     assert_eq!(permits(&slots.on(Event::Tick, now(1_000))), Some([Granted, Granted]));
 }
+
+#[test]
+fn a_node_that_cannot_publish_yet_looks_on_and_knows_by_then_what_is_free() {
+    let base = Instant::now();
+    let now =
+        |millis| Now { at: base + Duration::from_millis(millis), media: MediaTime::from_samples(1 << 40) };
+    let unready = || {
+        let rules = Rules::new(Redundancy::Failover);
+        let mut slots = Slots::new(me(), rules, true, now(0)).unready();
+        assert_eq!(slots.on(Event::Tick, now(0)), [Action::Get(Primary), Action::Get(Backup)]);
+        slots
+    };
+    let mut slots = unready();
+    for role in [Primary, Backup] {
+        assert_eq!(slots.on(Event::Read(role, None), now(50)), [], "others may take it meanwhile");
+    }
+    assert_eq!(slots.deadline(), Some(now(2_500).at), "it looks again as if it stood by");
+    let actions = slots.on(Event::Ready, now(2_000));
+    assert_eq!(puts(&actions), [(Primary, Use::Active, 1), (Backup, Use::Spare, 1)]);
+
+    // A store that has not answered since then holds nobody up any more.
+    let mut slots = unready();
+    for role in [Primary, Backup] {
+        assert_eq!(permits(&slots.on(Event::Failed(role), now(2_000))), None);
+    }
+    let actions = slots.on(Event::Tick, now(5_500));
+    assert_eq!(actions, [Action::Get(Primary), Action::Get(Backup)], "it asks again, and supposes nothing");
+    assert_eq!(slots.deadline(), None, "it waits for the answers");
+    assert_eq!(permits(&slots.on(Event::Ready, now(5_600))), Some([Leave, Granted]));
+}

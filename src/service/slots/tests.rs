@@ -49,6 +49,7 @@ async fn the_channel_ends_with_its_slots_and_a_store_that_hangs_is_told_and_is_n
     let (mut slots, mut stages, mut health) = (Slots::new(), Stages::default(), Health::default());
     let stop = CancellationToken::new();
     let _gate = slots.gate(Some(&member), &status, &clock, (&mut stages, &mut health), &stop);
+    slots.open();
     for _ in 0..120 {
         sleep(SECOND * 5).await;
         assert!(health.stuck(Instant::now()).is_empty());
