@@ -4,9 +4,6 @@ use super::interruption::{Notice, SPOT_WARNING, Urgency};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// From a notice without a date to being off the air. Machines have been seen gone 39 s after their
-/// group let them go.
-pub const BUDGET: Duration = Duration::from_secs(40);
 /// What closing every session in order takes at most.
 pub const CLOSING: Duration = Duration::from_secs(10);
 /// Longer than any process lives: 10 years.
@@ -39,7 +36,8 @@ impl Drain {
             }
             Urgency::Drain => {}
         }
-        let at = notice.at.unwrap_or(notice.heard + BUDGET);
+        // Whatever is that urgent has a time.
+        let at = notice.at.unwrap_or(notice.heard);
         // A wall clock that was set back meanwhile gives nobody more time.
         let left = at.duration_since(wall).unwrap_or_default().min(SPOT_WARNING);
         Some(Self { reason: notice.reason(), deadline: now + left, patient: false })

@@ -98,7 +98,7 @@ pub enum Kind {
 pub enum Urgency {
     /// To be ready; nothing changes on air.
     Prepare,
-    /// To leave the air once another node is on: the machine stays, so there is no hurry.
+    /// To leave the air once another node is on: when the machine goes, if it does, is not known.
     Yield,
     /// To leave the air in good order.
     Drain,
@@ -167,8 +167,10 @@ impl Notice {
     /// What it asks of the channel.
     pub fn urgency(&self) -> Urgency {
         match &self.kind {
-            Kind::Released(state) if matches!(state.as_str(), "Standby" | "Detached") => Urgency::Yield,
-            Kind::Interruption(_) | Kind::Released(_) => Urgency::Drain,
+            // A group names no time, and one that means it has the machine shut down, which ends the
+            // channel in order. Until then it may be long: a hook of somebody else's, or for ever.
+            Kind::Released(_) => Urgency::Yield,
+            Kind::Interruption(_) => Urgency::Drain,
             Kind::Rebalance | Kind::Maintenance { .. } => Urgency::Prepare,
         }
     }

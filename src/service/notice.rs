@@ -180,8 +180,6 @@ mod tests {
         about(left_after(vec![(5, interruption(120))], Some(20)).await, 20.0);
         // Whoever was there before is there.
         about(left_after(vec![(5, interruption(120))], Some(1)).await, 5.0);
-        let released = |state: &str| notice(Kind::Released(state.into()), None);
-        about(left_after(vec![(5, released("Terminated"))], None).await, 35.0);
         // The deadline moves.
         about(left_after(vec![(5, interruption(120)), (10, interruption(30))], None).await, 30.0);
     }
@@ -191,7 +189,8 @@ mod tests {
         let maintenance = Kind::Maintenance { code: "system-reboot".into(), until: None };
         let released = |state: &str| notice(Kind::Released(state.into()), None);
         for (notices, relief) in [
-            // The machine stays, and nobody else is on air.
+            // The machine stays, as far as is known, and nobody else is on air.
+            (vec![(5, released("Terminated"))], None),
             (vec![(5, released("Standby"))], None),
             (vec![(5, released("Detached"))], None),
             (vec![(5, notice(Kind::Rebalance, None))], Some(1)),
