@@ -134,16 +134,43 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         }
         429 | 503 => (Kind::Busy, format!("the service is too busy ({words})")),
         401 | 403 => (Kind::Denied, format!("access is denied ({words})")),
-        _ if is(&["AccessDenied", "AccessDeniedException", "AllAccessDisabled"]) => {
+        _ if is(&[
+            "AccessDenied",
+            "AccessDeniedException",
+            "AllAccessDisabled",
+            "NotAuthorized",
+            "OptInRequired",
+        ]) =>
+        {
             (Kind::Denied, format!("access is denied ({words})"))
         }
         412 => (Kind::Changed, "it is another by now".to_owned()),
         404 => (Kind::Missing, format!("it is not there ({words})")),
         500.. => (Kind::Busy, format!("the service has failed ({words})")),
-        400 | 413 => (Kind::Invalid, words),
+        413 => (Kind::Invalid, words),
+        _ if code.is_some_and(is_about_the_request) => (Kind::Invalid, words),
         _ => (Kind::Other, words),
     };
     Cause { kind, reason }
+}
+
+/// Whether a code says that the request itself is wrong, so that it will be refused as often as it is
+/// made. Only codes that say so: of any other refusal it is not known whether it passes. A service
+/// that speaks several protocols has the same code with and without `Exception`.
+fn is_about_the_request(code: &str) -> bool {
+    let code = code.strip_suffix("Exception").or(code.strip_suffix("Fault")).unwrap_or(code);
+    let named = [
+        "DataAlreadyAccepted",
+        "InvalidFormat",
+        "InvalidRequest",
+        "MalformedInput",
+        "MissingParameter",
+        "MissingRequiredParameter",
+        "Serialization",
+        "Validation",
+        "ValidationError",
+    ];
+    named.contains(&code) || code.starts_with("InvalidParameter")
 }
 
 /// The request was not sent, or its answer was not heard.
@@ -192,4 +219,33 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
 pub(super) fn presentable(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     clean.trim().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_said_to_be_wrong_with_the_request_is_taken_for_it() {
+        let kind = |status, code| answered(status, Some(code), None, None).kind;
+        for code in [
+            "InvalidParameterValue",
+            "InvalidParameterCombinationException",
+            "InvalidParameterException",
+            "MissingParameter",
+            "MissingRequiredParameterException",
+            "InvalidFormatFault",
+            "ValidationError",
+            "ValidationException",
+            "SerializationException",
+        ] {
+            assert_eq!(kind(400, code), Kind::Invalid, "{code}");
+        }
+        assert_eq!(answered(413, None, None, None).kind, Kind::Invalid);
+        assert_eq!(answered(400, None, None, None).kind, Kind::Other, "a proxy's, for example");
+        assert_eq!(kind(400, "SomethingNew"), Kind::Other, "it may pass");
+        assert_eq!(kind(400, "NotAuthorized"), Kind::Denied);
+        assert_eq!(kind(400, "ThrottlingException"), Kind::Busy);
+        assert_eq!(kind(500, "InternalServiceError"), Kind::Busy);
+    }
 }

@@ -43,6 +43,8 @@ pub async fn run(
     let mut ticks = interval_at(Instant::now() + FIRST, MINUTE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut client, mut trouble) = (None, None);
+    // Since CloudWatch last took any.
+    let mut dropped = 0;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -50,7 +52,9 @@ pub async fn run(
             () = cancel.cancelled() => return,
         }
         minutes.put(&samples(), SystemTime::now());
-        let sending = timeout(LIMIT, send(&aws, &mut client, &place, minutes.waiting()));
+        let data = minutes.waiting();
+        let count = data.len();
+        let sending = timeout(LIMIT, send(&aws, &mut client, &place, data));
         let Some(sent) = cancel.run_until_cancelled(sending).await else { return };
         match sent.unwrap_or_else(|_| Err(Cause::late(LIMIT))) {
             Ok(()) => {
@@ -58,19 +62,23 @@ pub async fn run(
                 if trouble.take().is_some() {
                     tracing::info!(
                         message_id = messages::CLOUDWATCH_BACK,
+                        dropped,
                         "CloudWatch takes the metrics again"
                     );
                 }
+                dropped = 0;
             }
             Err(error) => {
                 if error.kind == Kind::Invalid {
                     // The same would be refused again, and what is newer with it.
                     minutes.done();
+                    dropped += count;
                 }
                 if trouble.as_ref() != Some(&error) {
                     tracing::warn!(
                         message_id = messages::CLOUDWATCH_AWAY,
                         %error,
+                        dropped,
                         "CloudWatch did not take the metrics"
                     );
                     trouble = Some(error);

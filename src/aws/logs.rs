@@ -41,7 +41,8 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
     let mut sender = Sender { aws, place, client: None, made: false };
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut trouble, mut pause) = (None, 0);
+    // Lines that were dropped since CloudWatch Logs last took any.
+    let (mut trouble, mut pause, mut dropped) = (None, 0, 0);
     while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
         if pause > 0 {
             pause -= 1;
@@ -57,21 +58,23 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
         };
         match sent.unwrap_or_else(|_| Err(Cause::late(LIMIT))) {
             Ok(()) => {
+                let dropped = std::mem::take(&mut dropped);
                 if trouble.take().is_some() {
-                    tracing::info!(message_id = messages::LOGS_BACK, "CloudWatch Logs takes the log again");
+                    tracing::info!(
+                        message_id = messages::LOGS_BACK,
+                        dropped,
+                        "CloudWatch Logs takes the log again"
+                    );
                 }
             }
             Err(error) => {
-                // What is refused for itself would be refused again, and what is newer with it; the
-                // journal has it.
-                if error.kind != Kind::Invalid {
-                    shipment.put_back(lines);
-                }
+                dropped += not_taken(&shipment, lines, &error);
                 pause = PATIENCE;
                 if trouble.as_ref() != Some(&error) {
                     tracing::warn!(
                         message_id = messages::LOGS_AWAY,
                         %error,
+                        dropped,
                         "CloudWatch Logs did not take the log"
                     );
                     trouble = Some(error);
@@ -83,6 +86,16 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
         // What does not arrive now is in the journal.
         let _ = timeout(LAST, sender.send(&shipment.take())).await;
     }
+}
+
+/// What becomes of lines that were not taken: they wait, unless they are refused for themselves. Those
+/// would be refused again, and what is newer with them; the journal has them. Gives how many are dropped.
+fn not_taken(shipment: &Shipment, lines: Vec<Line>, error: &Cause) -> usize {
+    if error.kind == Kind::Invalid {
+        return lines.len();
+    }
+    shipment.put_back(lines);
+    0
 }
 
 struct Sender {
@@ -131,4 +144,24 @@ impl Sender {
 fn event(line: &Line) -> Option<InputLogEvent> {
     let millis = line.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     InputLogEvent::builder().timestamp(i64::try_from(millis).ok()?).message(&line.text).build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_wait_for_a_service_that_may_take_them_later_and_not_for_one_that_calls_them_wrong() {
+        let lines = || vec![Line { at: UNIX_EPOCH, text: "INFO on air".to_owned() }; 3];
+        for kind in
+            [Kind::Unreachable, Kind::Busy, Kind::Denied, Kind::Credentials, Kind::Missing, Kind::Other]
+        {
+            let shipment = Shipment::default();
+            assert_eq!(not_taken(&shipment, lines(), &Cause::new(kind, "")), 0, "{kind:?}");
+            assert_eq!(shipment.take(), lines(), "{kind:?}");
+        }
+        let shipment = Shipment::default();
+        assert_eq!(not_taken(&shipment, lines(), &Cause::new(Kind::Invalid, "")), 3);
+        assert!(shipment.take().is_empty());
+    }
 }

@@ -53,6 +53,7 @@ fn what_a_bucket_answers_is_told_apart_by_what_there_is_to_do() {
         ("400 Bad Request", "RequestTimeout", Kind::Busy, "the service has no room for it now"),
         ("400 Bad Request", "IncompleteSignature", Kind::Credentials, "the credentials are not accepted"),
         ("400 Bad Request", "InvalidRequest", Kind::Invalid, "InvalidRequest: words"),
+        ("400 Bad Request", "InvalidArgument", Kind::Other, "InvalidArgument: words"),
     ];
     for (status, code, kind, reason) in cases {
         let (http, bucket) = server(move |_, _| Answer::Bytes(s3_error(status, code, "words")));

@@ -16,9 +16,14 @@ use tokio_util::sync::CancellationToken;
 const SOON: Duration = Duration::from_secs(20);
 
 /// The length in bytes of the first request, which is answered with `status`, and of the second.
-fn lengths(status: &'static str) -> (u64, u64) {
+fn lengths(status: &'static str, code: &'static str) -> (u64, u64) {
     let http = Http::start(move |number, _| match number {
-        0 => Answer::Bytes(answer(status, &[], b"")),
+        // As services do that once spoke another protocol.
+        0 => Answer::Bytes(answer(
+            status,
+            &[("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-query-error", &format!("{code};Sender"))],
+            b"\xa0",
+        )),
         _ => Answer::Bytes(answer("200 OK", &[("smithy-protocol", "rpc-v2-cbor")], b"\xa0")),
     });
     let place = cloudwatch::Place { namespace: "radio".to_owned(), channel: "lofi".to_owned() };
@@ -51,10 +56,19 @@ fn lengths(status: &'static str) -> (u64, u64) {
 
 #[test]
 fn metrics_wait_for_a_service_that_is_busy_and_not_for_one_that_calls_them_wrong() {
-    let (first, second) = lengths("503 Service Unavailable");
-    assert!(second > first + first / 4, "both minutes are in the second request: {first}, {second} bytes");
-    for status in ["400 Bad Request", "413 Content Too Large"] {
-        let (first, second) = lengths(status);
+    for (status, code) in
+        [("503 Service Unavailable", "ServiceUnavailable"), ("400 Bad Request", "SomethingNew")]
+    {
+        let (first, second) = lengths(status, code);
+        assert!(
+            second > first + first / 4,
+            "both minutes are in the second request: {first}, {second} bytes"
+        );
+    }
+    for (status, code) in
+        [("400 Bad Request", "InvalidParameterValue"), ("413 Content Too Large", "RequestEntityTooLarge")]
+    {
+        let (first, second) = lengths(status, code);
         assert_eq!(first, second, "what was refused with {status} is not sent again");
     }
 }
