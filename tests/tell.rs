@@ -3,10 +3,14 @@
 
 mod rig;
 
+#[path = "tell/cbor.rs"]
+mod cbor;
 #[path = "tell/cloudwatch.rs"]
 mod cloudwatch;
 #[path = "tell/journal.rs"]
 mod journal;
+#[path = "tell/judge.rs"]
+mod judge;
 #[path = "tell/metrics.rs"]
 mod metrics;
 #[path = "tell/webhook.rs"]

@@ -1,13 +1,16 @@
 //! Metrics and a copy of the log in CloudWatch, over the wire.
 
 use crate::RENDERED;
+use crate::cbor;
+use crate::judge;
 use crate::rig::corpus::FEW;
 use crate::rig::daemon::{Channel, KEY};
+use crate::rig::http::{answer, read_whole};
 use crate::rig::moto::Moto;
 use crate::rig::nginx::Nginx;
 use crate::rig::wait;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
@@ -16,29 +19,26 @@ use std::time::Duration;
 const SENT: Duration = Duration::from_secs(40);
 
 /// CloudWatch, as far as it takes metrics in the protocol that the SDK speaks, which moto does not:
-/// each request's body, once its head is that of the one operation.
-fn cloudwatch() -> (SocketAddr, Receiver<Vec<u8>>) {
+/// each request, once its head is that of the one operation. One that Amazon would refuse is refused.
+fn cloudwatch() -> (SocketAddr, Receiver<Result<Value, String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
     let address = listener.local_addr().expect("a bound socket has an address");
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         for client in listener.incoming() {
-            let mut client = BufReader::new(client.expect("a client comes"));
-            let (mut head, mut length) = (String::new(), 0);
-            while client.read_line(&mut head).is_ok_and(|read| read > 2) {
-                let line = head.lines().last().unwrap_or_default().to_lowercase();
-                if let Some(value) = line.strip_prefix("content-length: ") {
-                    length = value.parse().expect("a number");
-                }
-            }
+            let mut client = client.expect("a client comes");
+            let (head, body) = read_whole(&mut client).expect("a request comes");
             assert!(head.starts_with("POST /service/GraniteServiceVersion20100801/operation/PutMetricData "));
-            let mut body = vec![0; length];
-            client.read_exact(&mut body).expect("the body comes");
-            let answer =
-                b"HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\nContent-Type: application/cbor\r\n\
-                           Content-Length: 1\r\nConnection: close\r\n\r\n\xa0";
-            client.get_mut().write_all(answer).expect("it takes the answer");
-            if send.send(body).is_err() {
+            let request = cbor::value(&body);
+            let judged = judge::put_metric_data(&request).map(|()| request);
+            let (status, error) = match &judged {
+                Ok(_) => ("200 OK", ""),
+                Err(_) => ("400 Bad Request", "InvalidParameterValue;Sender"),
+            };
+            let headers = [("smithy-protocol", "rpc-v2-cbor"), ("x-amzn-query-error", error)];
+            let headers = &headers[..if error.is_empty() { 1 } else { 2 }];
+            client.write_all(&answer(status, headers, b"\xa0")).expect("it takes the answer");
+            if send.send(judged).is_err() {
                 return;
             }
         }
@@ -59,14 +59,29 @@ fn metrics_and_a_copy_of_the_log_arrive() {
     let environment: Vec<_> = environment.iter().map(String::as_str).collect();
     let mut daemon = channel.run_by(&environment);
     daemon.wait_for_ingest(0, 0, "live", RENDERED);
-    let data = cloudwatch.recv_timeout(SENT).expect("metrics arrive");
-    let count = |what: &str| data.windows(what.len()).filter(|window| *window == what.as_bytes()).count();
-    for name in ["radio", "OnAir", "AckedLag", "Failovers", "RenderBacklog", "Quarantined", "SentBytes"] {
-        assert_eq!(count(name), 1, "{name} in {}", data.escape_ascii());
+    let request = cloudwatch.recv_timeout(SENT).expect("metrics arrive").expect("Amazon would take them");
+    assert_eq!(request["Namespace"], "radio");
+    let data = request["MetricData"].as_array().expect("there are some");
+    let unit = |name: &str| {
+        let mut named = data.iter().filter(|datum| datum["MetricName"] == name);
+        let unit = named.next().map(|datum| datum["Unit"].as_str().unwrap_or("no unit").to_owned());
+        assert!(named.next().is_none(), "{name} comes once");
+        unit
+    };
+    for (name, expected) in [
+        ("OnAir", "None"),
+        ("AckedLag", "Seconds"),
+        ("Failovers", "Count"),
+        ("RenderBacklog", "Count"),
+        ("Quarantined", "Count"),
+        ("SentBytes", "Bytes"),
+    ] {
+        assert_eq!(unit(name).as_deref(), Some(expected), "{name} in {request:#}");
     }
-    // The channel is the only dimension, of every one of them.
-    let metrics = count("MetricName");
-    assert_eq!((count("Channel"), count("Dimensions"), count("rig")), (metrics, metrics, metrics));
+    for datum in data {
+        let channel = json!([{ "Name": "Channel", "Value": "rig" }]);
+        assert_eq!(datum["Dimensions"], channel, "the channel is the only one, of every one of them");
+    }
 
     let lines = wait::until("the log has arrived", SENT, || {
         let streams =
