@@ -63,7 +63,7 @@ metrics! {
     INCOMPLETE = "nonstop_library_incomplete", Gauge, "ratio", &[], None,
         "1 while the media source has not been gone through since the start: a bucket out of reach, for example.";
     STORE = "nonstop_store_reachable", Gauge, "ratio", &[], Some("StoreReachable"),
-        "1 while music, renditions and schedule can be read and written where they lie: alarm below 1. Nothing on air needs it.";
+        "1 while music, renditions, schedule and slots can be read and written where they lie: alarm below 1. Nothing on air needs it.";
     SENT = "nonstop_sent_bytes_total", Counter, "bytes", INGEST, Some("SentBytes"),
         "Bytes sent, which is what egress is billed by.";
     LAG = "nonstop_acked_lag_seconds", Gauge, "seconds", INGEST, Some("AckedLag"),
