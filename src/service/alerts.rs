@@ -14,25 +14,31 @@ use crate::telemetry::messages;
 use crate::telemetry::webhook::Post;
 use crate::telemetry::webhook::task::{self, ON_THE_WAY, Target};
 use reqwest::Client;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks: a notice is told within this and the time that a request takes.
 const LOOK: Duration = Duration::from_secs(1);
 /// A secret that cannot be read is asked for again after this.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How long the state folder may take; it is small and was used a moment ago.
+const DISK: Duration = Duration::from_secs(1);
 
 /// Starts who looks and who posts. `soon` is told of a notice.
 pub(super) fn start(
     stages: &mut Stages,
     webhooks: &[Webhook],
     desk: &Desk,
-    (aws, credentials): (&Aws, Option<PathBuf>),
+    (aws, credentials, state): (&Aws, Option<PathBuf>, &Path),
     soon: Arc<Notify>,
     stop: &CancellationToken,
 ) {
@@ -49,7 +55,7 @@ pub(super) fn start(
         });
     }
     if !senders.is_empty() || soon_is_wanted(&soon) {
-        feed(stages, "alerts", watch(desk.clone(), senders, soon, stop.clone()));
+        feed(stages, "alerts", watch(desk.clone(), Told::new(state), senders, soon, stop.clone()));
     }
 }
 
@@ -58,7 +64,13 @@ fn soon_is_wanted(soon: &Arc<Notify>) -> bool {
     Arc::strong_count(soon) > 1
 }
 
-async fn watch(desk: Desk, targets: Vec<mpsc::Sender<Post>>, soon: Arc<Notify>, stop: CancellationToken) {
+async fn watch(
+    desk: Desk,
+    told: Told,
+    targets: Vec<mpsc::Sender<Post>>,
+    soon: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let mut number = 0;
     let started = Timestamp::from(SystemTime::now()).unix();
     let mut tell = |alert: Alert| {
@@ -80,13 +92,19 @@ async fn watch(desk: Desk, targets: Vec<mpsc::Sender<Post>>, soon: Arc<Notify>, 
             let _ = target.try_send(post.clone());
         }
     };
-    let mut alerts = Alerts::new(&Look::of(&desk.status()), Instant::now());
+    let mut off = told.read().await;
+    let mut alerts = Alerts::new(&Look::of(&desk.status()), Instant::now()).recalling(&off);
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended = false;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let status = desk.status();
         alerts.on(&Look::of(&status), Instant::now()).into_iter().for_each(&mut tell);
+        let now = alerts.off(Instant::now());
+        if !now.keys().eq(off.keys()) {
+            told.write(&now);
+            off = now;
+        }
         // Off the air for a notice, the process lives on until the machine goes.
         if status.phase == Phase::Drained && !std::mem::replace(&mut ended, true) {
             tell(Alert::Drained { whole: true });
@@ -95,6 +113,51 @@ async fn watch(desk: Desk, targets: Vec<mpsc::Sender<Post>>, soon: Arc<Notify>, 
     if !ended {
         let look = Look::of(&desk.status());
         tell(Alert::Drained { whole: look.feeds.iter().all(|feed| feed.live.is_empty()) });
+    }
+}
+
+/// Which destinations were told to be off air, for the process after this one: whoever was told is told
+/// as well when they are back. Losing it costs that, and nothing else.
+#[derive(Clone)]
+struct Told(PathBuf);
+
+#[derive(Default, Serialize, Deserialize)]
+struct Off {
+    /// By name, since when in Unix seconds.
+    since: BTreeMap<String, u64>,
+}
+
+impl Told {
+    fn new(state: &Path) -> Self {
+        Self(state.join("off-air.json"))
+    }
+
+    /// By name, and for how many seconds.
+    async fn read(&self) -> BTreeMap<String, u64> {
+        let path = self.0.clone();
+        let read = spawn_blocking(move || serde_json::from_slice(&fs::read(path).ok()?).ok());
+        // A state folder that hangs holds up no alert.
+        let read: Option<Off> = timeout(DISK, read).await.ok().and_then(Result::ok).flatten();
+        let now = Timestamp::from(SystemTime::now()).unix();
+        let since = read.unwrap_or_default().since.into_iter();
+        since.map(|(name, since)| (name, now.saturating_sub(since))).collect()
+    }
+
+    /// Nobody waits for it.
+    fn write(&self, off: &BTreeMap<String, u64>) {
+        let now = Timestamp::from(SystemTime::now()).unix();
+        let since = off.iter().map(|(name, seconds)| (name.clone(), now.saturating_sub(*seconds))).collect();
+        let (path, off) = (self.0.clone(), Off { since });
+        let write = move || -> io::Result<()> {
+            let temporary = path.with_extension("new");
+            fs::write(&temporary, serde_json::to_vec(&off)?)?;
+            fs::rename(&temporary, &path)
+        };
+        spawn_blocking(move || {
+            if let Err(error) = write() {
+                tracing::debug!(%error, "what was told of the air cannot be kept");
+            }
+        });
     }
 }
 

@@ -310,7 +310,7 @@ impl Service {
             drained,
             notices: notices.clone(),
         };
-        tell::start(&mut stages, &config, &desk, &log, &aws, credentials, &stop);
+        tell::start(&mut stages, &config, &desk, &log, &aws, (credentials, &folders.state), &stop);
         stages.feed("control", {
             let serve = control::task::run(socket, desk.clone(), stop.clone());
             async {

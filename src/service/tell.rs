@@ -16,7 +16,7 @@ use crate::telemetry::sample::{self, Process, Sample};
 use crate::telemetry::shipment::Shipment;
 use crate::telemetry::{prometheus, scrape};
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Notify;
@@ -29,7 +29,7 @@ pub(super) fn start(
     desk: &Desk,
     log: &Arc<Log>,
     aws: &Aws,
-    credentials: Option<PathBuf>,
+    (credentials, state): (Option<PathBuf>, &Path),
     stop: &CancellationToken,
 ) {
     let (asked, said) = (desk.clone(), (log.left_out(), log.lost()));
@@ -55,7 +55,7 @@ pub(super) fn start(
         log.tap(move |record| into.put(record, SystemTime::now()));
         feed(stages, "logs", logs::run(aws.clone(), logs::Place { group, stream }, shipment, stop.clone()));
     }
-    alerts::start(stages, &config.webhooks, desk, (aws, credentials), soon, stop);
+    alerts::start(stages, &config.webhooks, desk, (aws, credentials, state), soon, stop);
 }
 
 pub(super) fn feed(stages: &mut Stages, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {

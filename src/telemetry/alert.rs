@@ -200,6 +200,27 @@ impl Alerts {
         }
     }
 
+    /// Goes on from what an earlier process has told: the destinations that are off air, and for how
+    /// many seconds. Their return is told, and what they are is not told again.
+    #[must_use]
+    pub fn recalling(mut self, off: &BTreeMap<String, u64>) -> Self {
+        for (name, seconds) in off {
+            let since = self.started.checked_sub(Duration::from_secs(*seconds)).unwrap_or(self.started);
+            let known = Known { air: Air::Off(since, None), ..Known::default() };
+            self.feeds.insert(name.clone(), known);
+        }
+        self
+    }
+
+    /// The destinations that were told to be off air and not to be back, and for how many seconds.
+    pub fn off(&self, now: Instant) -> BTreeMap<String, u64> {
+        let off = |(name, known): (&String, &Known)| match known.air {
+            Air::Off(since, _) => Some((name.clone(), now.saturating_duration_since(since).as_secs())),
+            _ => None,
+        };
+        self.feeds.iter().filter_map(off).collect()
+    }
+
     /// What there is to tell at this look.
     pub fn on(&mut self, look: &Look, now: Instant) -> Vec<Alert> {
         let mut alerts = Vec::new();

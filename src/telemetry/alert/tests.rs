@@ -40,6 +40,20 @@ fn off_air_is_told_when_it_lasts_and_the_return_when_it_holds() {
 }
 
 #[test]
+fn the_return_of_what_an_earlier_process_told_to_be_off_is_told() {
+    let (mut alerts, mut now) = begin();
+    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [(10, off())]);
+    let told = alerts.off(now);
+    assert_eq!(told, BTreeMap::from([("tube".to_owned(), 100)]));
+    // Another process, and nothing has changed.
+    let mut alerts = Alerts::new(&Look::default(), now).recalling(&told);
+    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [], "it is known");
+    let back = Alert::BackOnAir { destination: "tube".to_owned(), seconds: 200 };
+    assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [(5, back)]);
+    assert!(alerts.off(now).is_empty());
+}
+
+#[test]
 fn who_never_gets_on_air_is_told_after_a_minute() {
     let mut now = Instant::now();
     let mut alerts = Alerts::new(&Look::default(), now);
