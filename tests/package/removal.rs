@@ -34,6 +34,10 @@ pub fn removed_it_leaves_what_is_the_administrators(stage: &Stage) {
         ));
     }
     machine.sh("systemctl set-property nonstop CPUWeight=200");
+    // As `systemctl edit --full` does.
+    for (name, of) in [("nonstop", "nonstop"), ("nonstop@second", "nonstop@")] {
+        machine.sh(&format!("cp /lib/systemd/system/{of}.service /etc/systemd/system/{name}.service"));
+    }
     machine.sh("apt-get -y remove nonstop");
     assert_eq!(machine.sh("pgrep -c 'nonstop|ffmpeg' || true").trim(), "0");
     for path in ["/usr/bin/nonstop", "/usr/lib/systemd/system/nonstop.service", "/run/nonstop"] {

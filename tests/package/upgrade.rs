@@ -43,9 +43,10 @@ pub fn leaves_a_channel_on_the_air_that_it_would_refuse(stage: &Stage) {
         said.lines().filter(|line| line.starts_with("nonstop: ")).map(str::to_owned).collect::<Vec<_>>()
     };
     let (right, main) = (machine.read(REFUSED), second.show("MainPID"));
-    let wrong = format!("{right}redundncy = \"both\"\n");
+    // With what a shell may take for its own.
+    let wrong = format!("{right}'redun\\cdncy' = \"both\"\n");
     for (what, text, mode, part) in [
-        ("it has an unknown key", &wrong, "644", "redundncy"),
+        ("it has an unknown key", &wrong, "644", r"redun\\cdncy"),
         ("its service cannot read it", &right, "600", "ermission denied"),
     ] {
         machine.write(REFUSED, text);
