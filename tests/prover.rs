@@ -6,7 +6,7 @@ mod rig;
 use rig::Scratch;
 use rig::flv::{self, Kind, Tag};
 use rig::programme::{Programme, RATE};
-use rig::recording::{place, prove};
+use rig::recording::{place, place_leaping, prove};
 use std::path::Path;
 
 /// The cell at which the programme of these tests begins, at 30 fps.
@@ -126,6 +126,34 @@ fn a_missing_frame_is_found() {
     assert!(said.contains("500 of 999 frames") && said.contains("1 frames are missing"), "{said}");
     let said = complaint(|tags| drop(tags.remove(nth(tags, Kind::Video, 300))));
     assert!(said.contains("is another one"), "{said}");
+}
+
+/// Leaves out what a session of the cells 0 to 40 would have sent in between.
+fn leap(tags: &mut Vec<Tag>, from: u32, to: u32) {
+    tags.retain(|tag| tag.is_header() || !(from..to).contains(&tag.time));
+}
+
+#[test]
+fn a_session_that_leaps_is_two_pieces_in_one_time() {
+    let scratch = Scratch::new("prover");
+    let mut programme = programme(&scratch);
+    let mut tags = recording(&mut programme, 0, 40);
+    // The cells 10 to 27, of 8/15 s each: a keyframe comes next.
+    let (from, to) = (5_333, 14_400);
+    leap(&mut tags, from, to);
+    assert!(place(Path::new("it"), &tags, &mut programme, at(40)).is_err());
+    let spans = place_leaping(Path::new("it"), &tags, &mut programme, at(40)).unwrap();
+    let sound: Vec<_> = spans.iter().map(|span| span.audio.clone()).collect();
+    let zero = START_CELL * 25;
+    assert_eq!(sound, [zero..zero + 250, zero + 675..zero + 1000]);
+    // As if nothing had been left out.
+    let mut late = tags.clone();
+    late.iter_mut().filter(|tag| tag.time >= to).for_each(|tag| tag.time -= 5_000);
+    let said = place_leaping(Path::new("it"), &late, &mut programme, at(40)).unwrap_err();
+    assert!(said.contains("at another place than its time says"), "{said}");
+    // A frame is missing in one of them.
+    tags.remove(nth(&tags, Kind::Audio, 300));
+    assert!(place_leaping(Path::new("it"), &tags, &mut programme, at(40)).is_err());
 }
 
 #[test]

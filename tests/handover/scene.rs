@@ -25,7 +25,7 @@ pub fn rounds() -> usize {
 }
 
 /// A recording, and how far it had come.
-pub struct Recording {
+struct Recording {
     path: PathBuf,
     bytes: u64,
     written: SystemTime,
@@ -34,10 +34,10 @@ pub struct Recording {
 impl Recording {
     /// Fails if there is more of it now.
     #[track_caller]
-    pub fn is_untouched(&self) {
-        let file = File::options().write(true).open(&self.path).expect("it is there");
-        assert_eq!(file.metadata().expect("it is there").len(), self.bytes, "more was sent");
+    fn is_untouched(&self) {
+        assert_eq!(self.path.metadata().expect("it is there").len(), self.bytes, "more was sent");
         // That it was closed since is not when it was sent, by which its place is looked for.
+        let file = File::options().write(true).open(&self.path).expect("it is there");
         file.set_modified(self.written).expect("it can be set");
     }
 }
@@ -52,6 +52,8 @@ pub struct Scene {
     moto: Moto,
     scratch: Scratch,
     bucket: String,
+    /// What nothing was to be added to.
+    ended: Vec<Recording>,
     clock: Option<PathBuf>,
     clocks: Vec<i64>,
     dice: u64,
@@ -87,6 +89,7 @@ impl Scene {
             moto,
             scratch,
             bucket,
+            ended: Vec::new(),
             clock: None,
             clocks: vec![0; nodes],
             dice: seed() ^ name.len() as u64,
@@ -205,10 +208,9 @@ impl Scene {
         });
     }
 
-    #[track_caller]
-    pub fn wait_for_log(&mut self, node: usize, line: &str) {
-        let daemon = self.daemon(node);
-        wait::until(line, SOON, || daemon.process.log().contains(line).then_some(()));
+    /// How often a node's log has something.
+    pub fn said(&mut self, node: usize, line: &str) -> usize {
+        self.daemon(node).process.log().matches(line).count()
     }
 
     /// Until a node has taken an ingest's slot.
@@ -225,12 +227,13 @@ impl Scene {
         });
     }
 
-    /// What primary has recorded of the latest session.
-    pub fn last_on_primary(&self) -> Recording {
+    /// Nothing more comes of what primary has recorded of the latest session.
+    pub fn is_over_on_primary(&mut self) {
         let recordings = self.primary.recordings().into_iter();
         let mut recordings = recordings.map(|path| (path.metadata().expect("it is there"), path));
         let (metadata, path) = recordings.rfind(|(metadata, _)| metadata.len() > 0).expect("there is one");
-        Recording { path, bytes: metadata.len(), written: metadata.modified().expect("it has a time") }
+        let written = metadata.modified().expect("it has a time");
+        self.ended.push(Recording { path, bytes: metadata.len(), written });
     }
 
     pub fn phase(&mut self, node: usize) -> String {
@@ -271,9 +274,10 @@ impl Scene {
 
     /// Ends all, and holds what was recorded against the programme. No two nodes have wanted one
     /// ingest at once.
-    pub fn prove(self) {
+    pub fn prove(mut self) {
         let rivals = self.rivals();
-        self.prove_with_rivals();
+        let recordings = self.all();
+        told(&recording::prove(&recordings, &mut self.programme()));
         assert_eq!(rivals, [0, 0], "two nodes wanted primary, or backup, at once");
     }
 
@@ -281,18 +285,22 @@ impl Scene {
         [&self.primary, &self.backup].map(Nginx::rivals)
     }
 
-    /// The same where an ingest may have held on to a session.
-    pub fn prove_with_rivals(mut self) {
+    /// The same where an ingest may have held on to a session, and a session may have stood still.
+    pub fn prove_after_frosts(mut self) {
+        let recordings = self.all();
+        told(&recording::prove_leaping(&recordings, &mut self.programme()));
+    }
+
+    /// Ends all; what was recorded.
+    fn all(&mut self) -> Vec<PathBuf> {
         self.pass(5_000);
         for node in 0..self.daemons.len() {
             if self.daemons[node].is_some() {
                 self.stop(node);
             }
         }
-        let recordings = [self.primary.recordings(), self.backup.recordings()].concat();
-        let proof = recording::prove(&recordings, &mut self.programme());
-        let seconds = proof.unbroken();
-        println!("{seconds:.1} s without a hole, {:.1} s of it twice", proof.overlap());
+        self.ended.iter().for_each(Recording::is_untouched);
+        [self.primary.recordings(), self.backup.recordings()].concat()
     }
 
     fn daemon(&mut self, node: usize) -> &mut Daemon<'static> {
@@ -320,6 +328,11 @@ impl Scene {
         let objects = block_on(bucket.objects("renditions/")).expect("moto lists");
         objects.iter().filter(|object| object.key.ends_with("/rendition.json")).count()
     }
+}
+
+fn told(proof: &recording::Proof) {
+    let seconds = proof.unbroken();
+    println!("{seconds:.1} s without a hole, {:.1} s of it twice", proof.overlap());
 }
 
 impl Drop for Scene {

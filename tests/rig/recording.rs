@@ -22,6 +22,8 @@ pub struct Span {
     pub audio: Range<u64>,
     /// Pictures since the epoch.
     pub video: Range<u64>,
+    /// Where in the programme its timestamp 0 is, in samples since the epoch, to a millisecond.
+    pub zero: i64,
 }
 
 pub struct Proof {
@@ -39,6 +41,24 @@ const ASIDE: f64 = 20.0;
 /// before it began.
 #[track_caller]
 pub fn prove(recordings: &[PathBuf], programme: &mut Programme) -> Proof {
+    prove_each(recordings, programme, |path, tags, programme, ended| {
+        place(path, tags, programme, ended).map(|span| vec![span])
+    })
+}
+
+/// The same where a session may have stood still for so long that it has left something out: see
+/// [`place_leaping`].
+#[track_caller]
+pub fn prove_leaping(recordings: &[PathBuf], programme: &mut Programme) -> Proof {
+    prove_each(recordings, programme, place_leaping)
+}
+
+#[track_caller]
+fn prove_each(
+    recordings: &[PathBuf],
+    programme: &mut Programme,
+    place: impl Fn(&Path, &[Tag], &mut Programme, f64) -> Result<Vec<Span>, String>,
+) -> Proof {
     let scratch = Scratch::new("proof");
     let mut spans = Vec::new();
     for path in recordings {
@@ -48,8 +68,8 @@ pub fn prove(recordings: &[PathBuf], programme: &mut Programme) -> Proof {
         }
         let ended = path.metadata().and_then(|m| m.modified()).expect("the file is there");
         let ended = ended.duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs_f64();
-        let span = place(path, &tags, programme, ended)
-            .unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display()));
+        let placed = place(path, &tags, programme, ended);
+        spans.extend(placed.unwrap_or_else(|wrong| panic!("{}: {wrong}", path.display())));
         // A server that was killed leaves half a tag at the end; what came before must decode.
         if cut > 0 {
             let whole = scratch.path().join("whole.flv");
@@ -58,7 +78,6 @@ pub fn prove(recordings: &[PathBuf], programme: &mut Programme) -> Proof {
         } else {
             ffmpeg::decodes_without_a_warning(path);
         }
-        spans.push(span);
     }
     Proof::of(spans, programme.fps)
 }
@@ -67,6 +86,49 @@ pub fn prove(recordings: &[PathBuf], programme: &mut Programme) -> Proof {
 /// is when it was written, in seconds of Unix time: of several places, a short programme repeats
 /// itself, the nearest to it is the one.
 pub fn place(path: &Path, tags: &[Tag], programme: &mut Programme, ended: f64) -> Result<Span, String> {
+    places(path, tags, programme, ended).map(|mut places| places.swap_remove(0))
+}
+
+/// The same for one that consists of unbroken pieces of the programme, with leaps in between: time
+/// leaps with them, and each piece begins with a keyframe.
+pub fn place_leaping(
+    path: &Path,
+    tags: &[Tag],
+    programme: &mut Programme,
+    ended: f64,
+) -> Result<Vec<Span>, String> {
+    let last = tags.last().map_or(0, |tag| tag.time);
+    let found = pieces(tags).into_iter().map(|piece| {
+        let after = f64::from(last - piece.last().map_or(last, |tag| tag.time)) / 1000.0;
+        places(path, &piece, programme, ended - after)
+    });
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    let (first, rest) = found.split_first().expect("there is a picture");
+    let together = first.iter().find_map(|span| {
+        let same = |other: &&Span| (other.zero - span.zero).abs() <= 2 * 48;
+        let others = rest.iter().map(|spans| spans.iter().find(same).cloned());
+        std::iter::once(Some(span.clone())).chain(others).collect()
+    });
+    together.ok_or_else(|| "it goes on at another place than its time says".to_owned())
+}
+
+/// What lies between leaps of more than a second, each with the codec headers that count for it.
+fn pieces(tags: &[Tag]) -> Vec<Vec<Tag>> {
+    let headers: Vec<Tag> = tags.iter().filter(|tag| tag.is_header()).cloned().collect();
+    let mut pieces: Vec<Vec<Tag>> = vec![Vec::new()];
+    for tag in tags {
+        let piece = pieces.last_mut().expect("there is one");
+        let before = piece.iter().rfind(|tag| tag.is_frame());
+        if before.is_some_and(|before| tag.is_frame() && tag.time > before.time + 1000) {
+            pieces.push(headers.iter().cloned().map(|header| Tag { time: tag.time, ..header }).collect());
+        }
+        pieces.last_mut().expect("there is one").push(tag.clone());
+    }
+    pieces
+}
+
+/// All that [`place`] would take, the likeliest first.
+fn places(path: &Path, tags: &[Tag], programme: &mut Programme, ended: f64) -> Result<Vec<Span>, String> {
     for pair in tags.windows(2) {
         if pair[1].time < pair[0].time {
             return Err(format!("time goes back from {} to {} ms", pair[0].time, pair[1].time));
@@ -99,14 +161,14 @@ pub fn place(path: &Path, tags: &[Tag], programme: &mut Programme, ended: f64) -
     }
     // Silence is like any other silence, so a short piece of it may seem to be in several places; its
     // pictures say in which.
-    let mut wrong = None;
+    let (mut found, mut wrong) = (Vec::new(), None);
     for start in align(&audio, programme, ended)? {
         match placed(path, (&audio, &video), programme, start) {
-            Ok(span) => return Ok(span),
+            Ok(span) => found.push(span),
             Err(error) => wrong = wrong.or(Some(error)),
         }
     }
-    Err(wrong.expect("there is a place, or an error"))
+    if found.is_empty() { Err(wrong.expect("there is a place, or an error")) } else { Ok(found) }
 }
 
 /// The place of a recording whose sound begins at that frame, or says why it is not there.
@@ -141,7 +203,12 @@ fn placed(
         }
     }
     check_skews("pictures", &skews, base)?;
-    Ok(Span { path: path.to_owned(), audio: start..end, video: first..first + video.len() as u64 })
+    Ok(Span {
+        path: path.to_owned(),
+        audio: start..end,
+        video: first..first + video.len() as u64,
+        zero: base,
+    })
 }
 
 /// Rounding down to a millisecond moves a timestamp by less than 48 samples, and a server that
