@@ -121,8 +121,9 @@ impl World {
                 opened
             })
         };
-        let settings =
-            Settings { node: name.into(), grid: grid(), rules: rules(), poll: Duration::from_secs(5), open };
+        let (node, poll) = (name.into(), Duration::from_secs(5));
+        let recall = Some(self.dir.path().join(format!("{name}.json")));
+        let settings = Settings { node, grid: grid(), rules: rules(), poll, open, recall };
         let (broken, told) = watch::channel(Arc::default());
         let outputs = Outputs { wishes, in_use, broken };
         let profile = receiver.borrow().profile.clone();

@@ -4,6 +4,7 @@ mod begun;
 mod log;
 mod opening;
 mod operator;
+mod recall;
 
 use super::command::Command;
 use super::page::{Entry, FORMAT, Page, Reason};
@@ -18,7 +19,9 @@ pub use begun::{Begun, begin};
 pub(super) use log::Log;
 use log::{Appended, Beat};
 use opening::{OPEN_AHEAD, Openings};
+use recall::Recall;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +54,8 @@ pub struct Settings<O> {
     pub poll: Duration,
     /// Opens a rendition.
     pub open: O,
+    /// The file in which this machine keeps what it airs, for a start without the store, if any.
+    pub recall: Option<PathBuf>,
 }
 
 /// What the renderer is told.
@@ -72,7 +77,7 @@ pub struct Task<S, O> {
 /// Brings the schedule from what was read of it up to now, and gives the programme. What is on air is
 /// open by then, unless that takes longer than a few seconds.
 pub async fn start<S: Store, O: Open>(
-    settings: Settings<O>,
+    mut settings: Settings<O>,
     begun: Begun<S>,
     clock: Clock,
     mut shelves: watch::Receiver<Arc<Shelf>>,
@@ -99,6 +104,7 @@ pub async fn start<S: Store, O: Open>(
         open: HashMap::new(),
         openings: Openings::default(),
         broken: HashSet::new(),
+        recall: Recall::new(settings.recall.take()),
         given: shelf.clone(),
         shelf,
         settings,
@@ -107,6 +113,7 @@ pub async fn start<S: Store, O: Open>(
         outputs,
     };
     keeper.take_in(begun.read).await;
+    keeper.recall().await;
     if keeper.aired.at(keeper.now()).is_none() {
         // Nothing is scheduled for now, so whatever is sent first begins something: better a track
         // than the card, if the shelf is only a moment behind.
@@ -187,6 +194,7 @@ struct Keeper<S, O> {
     openings: Openings,
     /// What could not be opened, until the renderer has taken it off the shelf.
     broken: HashSet<RenditionId>,
+    recall: Recall,
     /// The renderer's.
     given: Arc<Shelf>,
     /// The same as far as it is of use here and now: see [`Keeper::settle`].
@@ -231,6 +239,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
         self.logged.forget(now, HISTORY);
         let next_opening = self.open_what_is_near(now);
         self.publish(now, &plan);
+        self.note(now);
         let again = [plan.again, next_opening].into_iter().flatten().min();
         // A turn costs next to nothing, so a bound that only rounding could exceed may be short.
         let wait = again.map_or(OPEN_AHEAD, |cell| self.clock.until(grid.start(cell)));

@@ -246,6 +246,8 @@ impl Service {
                 let (renditions, id) = (renditions.clone(), id.clone());
                 Box::pin(async move { renditions.open(&id).await })
             },
+            // The log itself lies beside it, if it is in no bucket.
+            recall: place.bucket().map(|_| folders.state.join("on-air.json")),
         };
         let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
         let (schedule, programme) =

@@ -196,3 +196,26 @@ async fn a_store_that_is_slow_with_much_to_read_is_no_schedule_that_stands_still
     let longest = beats.windows(2).map(|two| two[1] - two[0]).max().expect("it has beaten");
     assert!(longest < Duration::from_secs(10), "no beat for {longest:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_without_the_store_goes_on_with_what_this_machine_knew_and_others_air() {
+    let world = World::new();
+    let store = Memory::default();
+    let (mine, other) = (store.another(), store.another());
+    let other = world.node("b", other, world.shelf(20, 20)).await;
+    let node = world.node("a", mine.clone(), world.shelf(20, 20)).await;
+    watch_for(7 * MINUTE, || {}).await;
+    drop(node);
+    mine.set_fault(store::memory::Fault::Hangs);
+    watch_for(MINUTE, || {}).await;
+    let node = world.node("a", mine.clone(), world.shelf(20, 20)).await;
+    // As far as had been planned then.
+    watch_for(10 * MINUTE, || {
+        assert!(node.on_air(node.now()).is_some());
+        assert_eq!(node.on_air(node.now()), other.on_air(node.now()));
+    })
+    .await;
+    mine.set_fault(store::memory::Fault::None);
+    watch_for(10 * MINUTE, || {}).await;
+    assert_eq!(node.on_air(node.now()), other.on_air(node.now()), "it has rejoined");
+}
