@@ -205,7 +205,8 @@ mod tests {
     fn a_large_picture_gets_a_machine_that_can_render_it() {
         let instance = |usage: &Usage| bill(usage, None, &Prices::known()).instance;
         assert_eq!(instance(&usage(FOLDER)), "t3a.nano");
-        assert_eq!(instance(&usage(&bucket())), "t3a.micro");
+        assert_eq!(instance(&usage(&bucket())), "t3a.nano");
+        assert_eq!(instance(&usage(&bucket().replace("1920x1080", "3840x2160"))), "t3a.micro");
     }
 
     #[test]
