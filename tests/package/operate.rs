@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 /// What is promised of a restart, an upgrade and a crash.
 pub const ON_AIR_AGAIN: Duration = Duration::from_secs(2);
-/// And of a stop, until the ingest knows.
-const TOLD_OF_A_STOP: Duration = Duration::from_secs(2);
+/// And of a stop, until the ingest knows: a moment, and what the test takes to ask for it.
+const TOLD_OF_A_STOP: Duration = Duration::from_secs(5);
 
 pub fn it_goes_on_air_with_a_key_from_systemd(stage: &Stage) {
     stage.chapter("it goes on air");

@@ -48,7 +48,8 @@ WANTED = {
 STANDS_IN = {
     "dpkg-query": "exit 1",
     "sleep": "",
-    "shutdown": '[ "$1" != --show ] || exit "${TAKEN_BACK:-0}"; echo "$@" >"$NOTES/shutdown.said"',
+    "shutdown": '[ "$1" != --show ] || exit "$TAKEN_BACK"; echo "$@" >"$NOTES/shutdown.said"; exit "$UNSCHEDULED"',
+    "systemctl": 'echo "$@" >"$NOTES/systemctl.said"',
     "curl": 'printf "%s\\n" "$@" >>"$NOTES/arguments.said"; exec /usr/bin/curl "$@"',
 }
 
@@ -107,7 +108,7 @@ class Cloud(BaseHTTPRequestHandler):
         pass
 
 
-def given_up(start, failures=0, has_metadata=True, taken_back=False):
+def given_up(start, failures=0, has_metadata=True, taken_back=False, unscheduled=False):
     """Runs start.sh; gives what Auto Scaling was asked, what was said, and what was noted."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Cloud)
     server.failures, server.has_metadata, server.asked = failures, has_metadata, []
@@ -123,7 +124,8 @@ def given_up(start, failures=0, has_metadata=True, taken_back=False):
             env={
                 "PATH": f"{folder}:/usr/bin:/bin",
                 "NOTES": folder,
-                "TAKEN_BACK": str(int(taken_back)),
+                "TAKEN_BACK": str(int(taken_back or unscheduled)),
+                "UNSCHEDULED": str(int(unscheduled)),
                 "AWS_EC2_METADATA_SERVICE_ENDPOINT": here,
             },
             capture_output=True,
@@ -135,6 +137,7 @@ def given_up(start, failures=0, has_metadata=True, taken_back=False):
     server.shutdown()
     said, off = done.stdout + done.stderr, notes.get("shutdown.said")
     assert off == "--poweroff +5 nonstop: the package nonstop could not be installed\n", off
+    assert notes.get("systemctl.said") == ("poweroff\n" if unscheduled else None), notes
     for secret in (ROLE.access_key, ROLE.secret_key, ROLE.token, "AQAE-token=="):
         assert secret not in notes.get("arguments.said", "") and secret not in said, "a secret is among arguments, or was said"
     return server.asked, said
@@ -160,6 +163,11 @@ def main():
 
     asked, said = given_up(start, taken_back=True)
     assert not asked, "somebody wants to look at the machine, and it is given up"
+    assert "complete-lifecycle-action --region eu-central-1 --auto-scaling-group-name nonstop-lofi" in said, said
+
+    # Nothing on this machine turns it off at its time.
+    asked, said = given_up(start, unscheduled=True)
+    assert [objection for _, objection in asked] == [None] and "tries another machine" in said, (asked, said)
 
 
 main()

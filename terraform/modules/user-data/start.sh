@@ -7,18 +7,32 @@
 # Arguments: its group, the launching hook, and region and address of Auto Scaling; none without a group.
 if ! dpkg-query --show --showformat='${Status}' nonstop 2>/dev/null | grep -qx 'install ok installed'; then
     why='the package nonstop could not be installed'
-elif systemctl enable --now nonstop.service || ! systemctl is-failed --quiet nonstop.service; then
-    # It runs, or systemd starts it again and again.
-    exit 0
 else
-    why='nonstop refuses its configuration'
+    # What passes does so within minutes; meanwhile systemd starts it again and again.
+    why='nonstop does not come up'
+    for _ in $(seq 40); do
+        timeout 60 systemctl enable --now nonstop.service && exit 0
+        if systemctl is-failed --quiet nonstop.service; then
+            why='nonstop refuses its configuration'
+            break
+        fi
+        sleep 10
+    done
     journalctl --unit nonstop.service --lines 20 --no-pager --output cat
 fi
 echo "nonstop: $why; this machine turns itself off in five minutes, for another one to be tried" >&2
-shutdown --poweroff +5 "nonstop: $why"
+off=
+shutdown --poweroff +5 "nonstop: $why" && off=scheduled
+# Where nothing turns it off at its time, this does.
+trap '[ -n "$off" ] || systemctl poweroff' EXIT
 [ "$#" -eq 4 ] || exit 0
 sleep 180
-shutdown --show >/dev/null 2>&1 || exit 0
+if [ -n "$off" ] && ! shutdown --show >/dev/null 2>&1; then
+    echo "nonstop: this machine is kept. Within the hour the group has to give it up, or it takes it for one that plays:" \
+        "aws autoscaling complete-lifecycle-action --region $3 --auto-scaling-group-name $1 --lifecycle-hook-name $2" \
+        "--lifecycle-action-result ABANDON --instance-id …" >&2
+    exit 0
+fi
 
 # An image of one's own may be without it.
 command -v curl >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install curl
