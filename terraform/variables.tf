@@ -209,6 +209,10 @@ variable "packages" {
     condition     = var.packages == null || try(fileexists("${var.packages}/nonstop.sources"), false)
     error_message = "There is no nonstop.sources in the folder packages: `make apt-repo` makes it, and the packages with it."
   }
+  validation {
+    condition     = var.packages == null || try(length(fileset(var.packages, "pool/**/*_amd64.deb")) > 0, false)
+    error_message = "There is no package for x86-64 in the folder packages, and the machines are x86-64: `make apt-repo` on such a machine puts it there."
+  }
 }
 
 variable "apt_source" {
