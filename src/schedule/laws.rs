@@ -127,7 +127,7 @@ impl World {
         let (broken, told) = watch::channel(Arc::default());
         let outputs = Outputs { wishes, in_use, broken };
         let profile = receiver.borrow().profile.clone();
-        let begun = task::begin(store, &profile, grid(), &self.clock()).await;
+        let ((), begun) = task::begin(store, &profile, grid(), &self.clock(), async {}).await;
         let (task, programme) = task::start(settings, begun, self.clock(), receiver, outputs).await;
         let (commands, receiver) = mpsc::channel(4);
         let cancel = CancellationToken::new();

@@ -225,8 +225,8 @@ impl Service {
             render::task::first_shelf(&settings).await
         });
         let store = place.store(&folders);
-        let begin = Box::pin(schedule::task::begin(store, profile.id(), profile.grid(), &clock));
-        let (shelf, begun) = tokio::join!(card, begin);
+        let begin = schedule::task::begin(store, profile.id(), profile.grid(), &clock, card);
+        let (shelf, begun) = Box::pin(begin).await;
         let shelf = shelf?;
         if let Some(exchange) = &exchange {
             exchange.set_standby(&shelf.standby);

@@ -4,6 +4,7 @@ mod damage;
 mod marks;
 
 use super::*;
+use crate::handover::phase::Phase;
 use std::time::Duration;
 
 struct Scene {
@@ -317,6 +318,17 @@ fn a_node_that_cannot_publish_yet_looks_on_and_knows_by_then_what_is_free() {
     assert_eq!(slots.deadline(), Some(now(2_500).at), "it looks again as if it stood by");
     let actions = slots.on(Event::Ready, now(2_000));
     assert_eq!(puts(&actions), [(Primary, Use::Active, 1), (Backup, Use::Spare, 1)]);
+
+    // Who has not been able to take anything does not stand by, with a spare slot least of all.
+    for (usage, then) in [(Use::Spare, Phase::Asking), (Use::Active, Phase::StandingBy)] {
+        let mut slots = unready();
+        for (role, usage) in [(Primary, Use::Active), (Backup, usage)] {
+            slots.on(Event::Read(role, Some((other(usage), version(1)))), now(50));
+        }
+        assert_eq!(slots.view().phase, Phase::Asking);
+        slots.on(Event::Ready, now(2_000));
+        assert_eq!(slots.view().phase, then, "{usage:?}");
+    }
 
     // A store that has not answered since then holds nobody up any more.
     let mut slots = unready();

@@ -3,8 +3,20 @@
 use super::{Permit, Slots};
 use crate::handover::phase::{Phase, SlotView, View};
 use crate::handover::record::Use;
+use crate::handover::slot::Slot;
 
 impl Slots {
+    /// Whether others have every ingest, and none is to be had now.
+    fn stands_by(&self) -> bool {
+        let theirs = |slot: &Slot| {
+            let free = slot.free_from(&self.me, true, &self.rules, self.now.at);
+            slot.other(&self.me).is_some()
+                && !slot.held_or_taking(&self.me)
+                && free.is_some_and(|at| at > self.now.at)
+        };
+        self.ready && self.slots.iter().all(theirs)
+    }
+
     /// What is the case now.
     pub fn view(&self) -> View {
         let held = self.slots.iter().any(|slot| slot.held());
@@ -12,13 +24,7 @@ impl Slots {
             () if self.released() => Phase::Released,
             () if self.leaving.is_some() => Phase::Leaving,
             () if held => Phase::Holding,
-            () if self
-                .slots
-                .iter()
-                .all(|slot| slot.other(&self.me).is_some() && !slot.held_or_taking(&self.me)) =>
-            {
-                Phase::StandingBy
-            }
+            () if self.stands_by() => Phase::StandingBy,
             () => Phase::Asking,
         };
         let slots = self.slots.iter().map(|slot| {

@@ -61,7 +61,15 @@ pub enum Appended {
 impl<S: Store> Log<S> {
     /// The log in `folder` of the store.
     pub fn new(store: S, folder: String) -> Self {
-        let pages = Pages { store: Arc::new(store), folder: folder.into() };
+        Self::of(Pages { store: Arc::new(store), folder: folder.into() })
+    }
+
+    /// The same log, of which nothing was read.
+    pub fn anew(&self) -> Self {
+        Self::of(self.pages.clone())
+    }
+
+    fn of(pages: Pages<S>) -> Self {
         Self {
             pages,
             next: 1,

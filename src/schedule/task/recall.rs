@@ -5,7 +5,7 @@
 //! read costs nothing but itself.
 
 use super::{Keeper, Open};
-use crate::media::{Cell, ProfileId};
+use crate::media::{Cell, ProfileId, RenditionId};
 use crate::schedule::page::{Entry, FORMAT, MAX_ENTRIES};
 use crate::schedule::{Airing, Schedule};
 use crate::store::Store;
@@ -38,7 +38,7 @@ struct Stretch {
 /// The file, and what was last written to it.
 pub(super) struct Recall {
     path: Option<PathBuf>,
-    written: Vec<(Cell, Cell)>,
+    written: Vec<(Cell, Cell, RenditionId)>,
     /// One writer at most; while it hangs, nothing is written.
     writing: JoinSet<()>,
 }
@@ -54,7 +54,7 @@ impl Recall {
         let Some(path) = self.path.clone() else { return };
         while self.writing.try_join_next().is_some() {}
         let airings: Vec<&Airing> = airings.take(MAX_ENTRIES).collect();
-        let outline: Vec<_> = airings.iter().map(|airing| (airing.from, airing.to)).collect();
+        let outline: Vec<_> = airings.iter().map(|a| (a.from, a.to, a.entry.rendition.clone())).collect();
         // What has ended since is no reason to write.
         if !self.writing.is_empty() || outline.is_empty() || self.written.ends_with(&outline) {
             return;
