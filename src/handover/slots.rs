@@ -230,7 +230,11 @@ impl Slots {
                     slot.asked = true;
                 }
             }
-            Event::Ready => self.ready = true,
+            Event::Ready => {
+                self.ready = true;
+                // What this node goes on from is how far another had come when it was last read.
+                self.slots.iter_mut().for_each(|slot| slot.stale = true);
+            }
             Event::Stay => self.leaving = None,
             Event::Drain { leave, deadline } => {
                 let before = self.leaving.get_or_insert(Leaving::new(leave, deadline, now));

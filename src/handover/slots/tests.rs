@@ -317,6 +317,9 @@ fn a_node_that_cannot_publish_yet_looks_on_and_knows_by_then_what_is_free() {
     }
     assert_eq!(slots.deadline(), Some(now(2_500).at), "it looks again as if it stood by");
     let actions = slots.on(Event::Ready, now(2_000));
+    assert_eq!(actions, [Action::Get(Primary), Action::Get(Backup)], "how far others are by now");
+    let mut actions = slots.on(Event::Read(Primary, None), now(2_050));
+    actions.extend(slots.on(Event::Read(Backup, None), now(2_060)));
     assert_eq!(puts(&actions), [(Primary, Use::Active, 1), (Backup, Use::Spare, 1)]);
 
     // Who has not been able to take anything does not stand by, with a spare slot least of all.
@@ -327,6 +330,9 @@ fn a_node_that_cannot_publish_yet_looks_on_and_knows_by_then_what_is_free() {
         }
         assert_eq!(slots.view().phase, Phase::Asking);
         slots.on(Event::Ready, now(2_000));
+        for (role, usage) in [(Primary, Use::Active), (Backup, usage)] {
+            slots.on(Event::Read(role, Some((other(usage), version(1)))), now(2_050));
+        }
         assert_eq!(slots.view().phase, then, "{usage:?}");
     }
 
