@@ -4,6 +4,7 @@
 pub mod alarm;
 pub mod clock;
 pub mod drain;
+pub mod file;
 pub mod folders;
 pub mod harden;
 pub mod imds;

@@ -24,6 +24,7 @@ use super::profile::{BACKDROP, Profile, backdrop_hash};
 use super::quarantine::Quarantine;
 use super::queue::{Job, Next, Outcome, Queue};
 use super::{Rendering, Shelf};
+use crate::host::file;
 use crate::library::Library;
 use crate::media::flv::TagKind;
 use crate::media::{ContentHash, Rendition, RenditionId};
@@ -303,7 +304,7 @@ impl Stage {
 
     async fn save_quarantine(&self) {
         let (path, json) = (self.places.quarantine.clone(), self.queue.quarantine().to_json());
-        let saved = blocking(move || disk::replace(&path, &json)).await;
+        let saved = blocking(move || file::replace(&path, &json)).await;
         if let Err(error) = saved {
             tracing::warn!(message_id = messages::SET_ASIDE_UNSAVED, %error, "cannot keep the list of files that are set aside; they will be tried again");
         }
@@ -341,7 +342,7 @@ async fn work(job: &Job, shop: &Workshop, gauge: &Gauge) -> Result<Outcome, Fail
         Job::Picture(None) => {
             let path = shop.places.loops.with_extension("png");
             let written = path.clone();
-            blocking(move || disk::replace(&written, BACKDROP))
+            blocking(move || file::replace(&written, BACKDROP))
                 .await
                 .map_err(|e| Failure::Host(format!("the cache cannot be written: {e}")))?;
             shop.picture(&backdrop_hash(), &path, Fit::Contain, gauge).await?;

@@ -7,7 +7,7 @@ use crate::aws::{Aws, Secrets};
 use crate::config::{Address, KeySource, Secret, Webhook};
 use crate::control::Handler;
 use crate::control::status::Phase;
-use crate::host::key;
+use crate::host::{file, key};
 use crate::media::Timestamp;
 use crate::telemetry::alert::{Alert, Alerts, Look};
 use crate::telemetry::messages;
@@ -17,7 +17,6 @@ use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -148,11 +147,7 @@ impl Told {
         let now = Timestamp::from(SystemTime::now()).unix();
         let since = off.iter().map(|(name, seconds)| (name.clone(), now.saturating_sub(*seconds))).collect();
         let (path, off) = (self.0.clone(), Off { since });
-        let write = move || -> io::Result<()> {
-            let temporary = path.with_extension("new");
-            fs::write(&temporary, serde_json::to_vec(&off)?)?;
-            fs::rename(&temporary, &path)
-        };
+        let write = move || file::replace(&path, &serde_json::to_vec(&off)?);
         spawn_blocking(move || {
             if let Err(error) = write() {
                 tracing::debug!(%error, "what was told of the air cannot be kept");

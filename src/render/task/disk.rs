@@ -2,7 +2,7 @@
 //! Everything here blocks.
 
 use super::Error;
-use crate::host::kernel;
+use crate::host::{file, kernel};
 use crate::media::flv::{self, TagKind};
 use crate::media::rendition::{AUDIO_FILE, FORMAT, META_FILE, VIDEO_FILE};
 use crate::media::{ContentHash, Meta, Rendition, RenditionId, Stream};
@@ -12,7 +12,7 @@ use crate::telemetry::messages;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -236,7 +236,7 @@ pub fn link(from: &Path, to: &Path) -> io::Result<()> {
 /// Writes `rendition.json`, makes everything in `folder` durable, and gives it its name. If it is
 /// there already, another has made it, and this one goes.
 pub fn shelve(folder: &Path, meta: &Meta, renditions: &Path) -> io::Result<()> {
-    write(&folder.join(META_FILE), &serde_json::to_vec_pretty(meta)?)?;
+    file::write(&folder.join(META_FILE), &serde_json::to_vec_pretty(meta)?)?;
     sync(&folder.join(AUDIO_FILE))?;
     sync(&folder.join(VIDEO_FILE))?;
     sync(folder)?;
@@ -265,20 +265,6 @@ pub fn remove(folder: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-/// Replaces a file so that it is either the old or the new one, whatever happens.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    write(&fresh, content)?;
-    fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 fn sync(path: &Path) -> io::Result<()> {

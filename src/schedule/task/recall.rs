@@ -5,14 +5,15 @@
 //! read costs nothing but itself.
 
 use super::{Keeper, Open};
-use crate::media::{Cell, ProfileId, RenditionId};
+use crate::host::file;
+use crate::media::{Cell, ProfileId};
 use crate::schedule::page::{Entry, FORMAT, MAX_ENTRIES};
 use crate::schedule::{Airing, Schedule};
 use crate::store::Store;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -38,7 +39,7 @@ struct Stretch {
 /// The file, and what was last written to it.
 pub(super) struct Recall {
     path: Option<PathBuf>,
-    written: Vec<(Cell, Cell, RenditionId)>,
+    written: Vec<Airing>,
     /// One writer at most; while it hangs, nothing is written.
     writing: JoinSet<()>,
 }
@@ -51,15 +52,17 @@ impl Recall {
 
     /// Writes down what is on air, and what comes, if it is not what was written last.
     fn keep<'a>(&mut self, profile: &ProfileId, airings: impl Iterator<Item = &'a Airing>) {
-        let Some(path) = self.path.clone() else { return };
+        let Some(path) = &self.path else { return };
         while self.writing.try_join_next().is_some() {}
         let airings: Vec<&Airing> = airings.take(MAX_ENTRIES).collect();
-        let outline: Vec<_> = airings.iter().map(|a| (a.from, a.to, a.entry.rendition.clone())).collect();
         // What has ended since is no reason to write.
-        if !self.writing.is_empty() || outline.is_empty() || self.written.ends_with(&outline) {
+        let ended = self.written.len().checked_sub(airings.len());
+        let same = ended.is_some_and(|ended| self.written[ended..].iter().eq(airings.iter().copied()));
+        if !self.writing.is_empty() || airings.is_empty() || same {
             return;
         }
-        self.written = outline;
+        self.written = airings.iter().copied().cloned().collect();
+        let path = path.clone();
         let airings = airings.into_iter().map(|airing| Stretch {
             from: airing.from,
             to: airing.to,
@@ -67,7 +70,8 @@ impl Recall {
         });
         let known = Known { format: FORMAT, profile: profile.clone(), airings: airings.collect() };
         self.writing.spawn_blocking(move || {
-            if let Err(error) = write(&path, &known) {
+            let written = serde_json::to_vec(&known).map_err(io::Error::from);
+            if let Err(error) = written.and_then(|bytes| file::replace(&path, &bytes)) {
                 tracing::debug!(path = %path.display(), %error, "what is on air is not written down");
             }
         });
@@ -99,14 +103,6 @@ fn parse(bytes: &[u8], profile: &ProfileId) -> Schedule {
     schedule
 }
 
-fn write(path: &Path, known: &Known) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(known)?)?;
-    file.sync_data()?;
-    fs::rename(&temporary, path)
-}
-
 impl<S: Store, O: Open> Keeper<S, O> {
     /// Goes on with what this machine knew, where the store has not said anything.
     pub(super) async fn recall(&mut self) {
@@ -127,6 +123,7 @@ mod tests {
     use crate::media::synthetic::digest;
     use crate::schedule::testing::entry;
     use proptest::prelude::*;
+    use std::path::Path;
     use std::sync::Arc;
 
     async fn kept(path: &Path, schedule: &Schedule, from: Cell) -> Schedule {

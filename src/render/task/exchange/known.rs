@@ -1,9 +1,9 @@
 //! Descriptions that were read once, kept from one start to the next: they never change.
 
 use super::Exchange;
+use crate::host::file;
 use crate::media::RenditionId;
 use crate::render::exchange::Sealed;
-use crate::render::task::disk;
 use crate::render::task::workshop::blocking;
 use crate::store::{Objects, Store};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl<B: Store + Objects> Exchange<B> {
                 kept.pop_first();
             }
             let all: Vec<_> = kept.into_values().collect();
-            disk::replace(&path, &serde_json::to_vec(&all)?)
+            file::replace(&path, &serde_json::to_vec(&all)?)
         });
         if let Err(error) = kept.await {
             tracing::debug!(%error, "what is known of the bucket's renditions cannot be kept");
