@@ -14,7 +14,8 @@
 //! that has stood still, asks first. The holder of an active slot that was renewed lately knows the
 //! answer; else the slot is written, while the session connects. If the store does not answer
 //! within a moment, the session goes on: staying on the air
-//! comes before exclusivity. So two nodes are on one ingest only if the store is out of reach of
+//! comes before exclusivity. A write that was refused is an answer: until it is read who has the
+//! slot, or that one has expired, the session stays off. So two nodes are on one ingest only if the store is out of reach of
 //! one.
 //!
 //! **A slot expires** when its holder has not been seen to write for as long as the record says, by

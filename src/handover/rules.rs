@@ -46,6 +46,9 @@ pub struct Rules {
     /// one to look, take the slot that was given back, and be seen. Below what is left of the
     /// shortest deadline (10 s) without `reserve`.
     pub courtesy: Duration,
+    /// How long it may take to read who has a slot that was refused to a session; then it is a no. A
+    /// little less than the session waits.
+    pub answer: Duration,
     /// What is left of a deadline when a node leaves though nobody else is there.
     pub reserve: Duration,
     /// How long a node that starts waits for a store that does not answer, before it goes on air
@@ -75,6 +78,7 @@ impl Rules {
             fresh: Duration::from_secs(15),
             near: Duration::from_secs(4),
             courtesy: Duration::from_secs(4),
+            answer: Duration::from_millis(400),
             reserve: Duration::from_secs(4),
             start: Duration::from_secs(5),
             again: Duration::from_secs(1),

@@ -97,8 +97,10 @@ pub(super) struct Slot {
     pub(super) pending: Option<Pending>,
     /// When a take was sent of which nothing is known.
     pub(super) attempted: Option<Instant>,
-    /// A session waits to hear whether it may go on.
-    pub(super) asked: bool,
+    /// Since when a session waits to hear whether it may go on.
+    pub(super) asked: Option<Instant>,
+    /// When a write was refused that another may have been before, if it was not read since.
+    pub(super) refused: Option<Instant>,
     /// Another process has taken it from this one, as has just been found out.
     pub(super) lost: bool,
     /// The last process on this machine had it.
@@ -127,7 +129,8 @@ impl Slot {
             hold: None,
             pending: None,
             attempted: None,
-            asked: false,
+            asked: None,
+            refused: None,
             lost: false,
             remembered: false,
             using: Using { busy: false, live: false, delivered: None },
@@ -173,6 +176,12 @@ impl Slot {
             pending.record.as_ref().is_some_and(|record| record.is_of(me) && record.usage != Use::Free)
         };
         self.held() || self.pending.as_ref().is_some_and(takes)
+    }
+
+    /// Whether another may have taken it: a write was refused, and nobody could read why. It was taken
+    /// before that, so if it is not seen to be renewed it has expired by then, like any other slot.
+    pub(super) fn may_be_anothers(&self, rules: &Rules, now: Instant) -> bool {
+        self.refused.is_some_and(|refused| now < refused + rules.expiry)
     }
 
     pub(super) fn sure(&self, now: Instant) -> bool {
@@ -242,7 +251,7 @@ impl Slot {
             }
         }
         self.sees(known, now);
-        self.stale = false;
+        (self.stale, self.refused) = (false, None);
         (self.answered, self.failed) = (Some(sent), None);
         let attempted = self.attempted.take();
         match &self.known {

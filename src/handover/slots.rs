@@ -155,7 +155,8 @@ impl Slots {
     pub fn deadline(&self) -> Option<Instant> {
         let plans = (0..self.slots.len()).filter_map(|i| self.plan(i)).map(|(at, _)| at);
         let presumed = (0..self.slots.len()).filter_map(|i| self.presumes_at(i));
-        plans.chain(presumed).chain(self.leaves_at()).min()
+        let answers = self.slots.iter().filter_map(|slot| self.denies_at(slot));
+        plans.chain(presumed).chain(answers).chain(self.leaves_at()).min()
     }
 
     fn take(&mut self, event: Event, actions: &mut Vec<Action>) {
@@ -199,10 +200,12 @@ impl Slots {
                     && let Some(pending) = slot.pending.take()
                 {
                     slot.stale = true;
+                    // While it is surely ours, nobody can have taken it.
+                    slot.refused = (!slot.sure(now)).then_some(now);
                     (slot.answered, slot.failed, slot.unwritten) = (Some(pending.sent), None, None);
-                    // Another has written there. Who it was has yet to be read, and a session that waits
-                    // for that too long goes on: so where it can only have taken the slot, it is a no now.
-                    if !marked && std::mem::take(&mut slot.asked) {
+                    // Another has written there, and who it was has yet to be read. Where it can only have
+                    // taken the slot, it is a no now.
+                    if !marked && slot.asked.take().is_some() {
                         actions.push(Action::Answer(role, false));
                     }
                 }
@@ -215,8 +218,9 @@ impl Slots {
                     // Staying on the air comes before exclusivity. But a request from before this process
                     // stood still tells nothing of the store as it is now, which is asked at once.
                     let fresh = now < pending.sent + rules.retry;
-                    if fresh && std::mem::take(&mut slot.asked) {
-                        actions.push(Action::Answer(role, slot.held()));
+                    if fresh && slot.asked.take().is_some() {
+                        let ours = slot.held() && !slot.may_be_anothers(&rules, now);
+                        actions.push(Action::Answer(role, ours));
                     }
                 }
             }
@@ -227,7 +231,7 @@ impl Slots {
             }
             Event::Ask(role) => {
                 if let Some(slot) = self.slot_mut(role) {
-                    slot.asked = true;
+                    slot.asked.get_or_insert(now);
                 }
             }
             Event::Ready => {
@@ -314,19 +318,30 @@ impl Slots {
         i > 0 && !primary.held() && primary.held_or_taking(&self.me)
     }
 
+    /// When whoever asked for a slot that was refused hears that it is not to be had: who has it was
+    /// not read in time.
+    fn denies_at(&self, slot: &Slot) -> Option<Instant> {
+        slot.asked.filter(|_| slot.may_be_anothers(&self.rules, self.now.at)).map(|at| at + self.rules.answer)
+    }
+
     fn answer(&mut self, actions: &mut Vec<Action>) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.asked) {
+        for i in 0..self.slots.len() {
+            let slot = &self.slots[i];
+            if slot.asked.is_none() {
+                continue;
+            }
             let settled = slot.pending.as_ref().is_none_or(|pending| {
                 pending.record.as_ref().is_none_or(|record| record.usage == Use::Active)
             });
             let answer = match slot.hold {
                 None => Some(false),
                 Some(_) if slot.sure(self.now.at) && settled => Some(true),
+                Some(_) if self.denies_at(slot).is_some_and(|at| at <= self.now.at) => Some(false),
                 Some(_) => None,
             };
             if let Some(answer) = answer {
-                slot.asked = false;
                 actions.push(Action::Answer(slot.role, answer));
+                self.slots[i].asked = None;
             }
         }
     }

@@ -23,7 +23,7 @@ impl Slots {
             return None;
         }
         let now = self.now.at;
-        let soonest = match slot.failed.filter(|_| !slot.asked) {
+        let soonest = match slot.failed.filter(|_| slot.asked.is_none()) {
             Some(failed) => failed + self.rules.retry,
             None => now,
         };
@@ -53,7 +53,8 @@ impl Slots {
     /// of the writes, it is to be seen when another node has taken it.
     fn patiently(&self, slot: &Slot, at: Instant, record: Record) -> Plan {
         let (now, rules) = (self.now.at, &self.rules);
-        let Some(unwritten) = slot.unwritten.filter(|_| !slot.asked && self.leaving.is_none()) else {
+        let Some(unwritten) = slot.unwritten.filter(|_| slot.asked.is_none() && self.leaving.is_none())
+        else {
             return (at, Step::Write(record));
         };
         // Before the last renewal has expired, one more in time keeps the slot; and a node that holds
@@ -79,7 +80,7 @@ impl Slots {
         let news = record.usage != before.usage
             || record.leaving != before.leaving
             || (usage == Use::Active && record.through.is_some() && before.through.is_none());
-        if news || (slot.asked && !slot.sure(now)) {
+        if news || (slot.asked.is_some() && !slot.sure(now)) {
             return Some((now, Step::Write(record)));
         }
         if usage == Use::Active {
@@ -178,7 +179,7 @@ impl Slots {
         let both = self.rules.redundancy == Redundancy::Both;
         let recent = slot.busy.is_some_and(|busy| self.now.at < busy + self.rules.spare);
         let only = self.slots.len() == 1;
-        if slot.using.busy || slot.asked || recent || both || only || self.closes(i) {
+        if slot.using.busy || slot.asked.is_some() || recent || both || only || self.closes(i) {
             Use::Active
         } else {
             Use::Spare

@@ -2,6 +2,7 @@
 
 mod damage;
 mod marks;
+mod refused;
 
 use super::*;
 use crate::handover::phase::Phase;

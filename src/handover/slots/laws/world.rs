@@ -2,6 +2,7 @@
 //! and the task do is done here in the least of words.
 
 mod life;
+mod way;
 
 use super::*;
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ const STILL: u64 = 3_000;
 const DIAL: u64 = 200;
 const SETTLE: u64 = 5_000;
 const GOODBYE: u64 = 300;
+/// A slot that nobody is seen to write has expired after this.
+const EXPIRY: u64 = 30_000;
 /// While the store was out of reach within this long, all is forgiven.
 const PARDON: u64 = 40_000;
 
@@ -84,6 +87,8 @@ struct Node {
     requests: Vec<Request>,
     /// The request under way, by role.
     waits: [Option<(u64, u64)>; 2],
+    /// When a write was refused that another may have been before, if it was not read since.
+    refused: [Option<u64>; 2],
     frozen: Option<u64>,
     looked: u64,
     draining: Option<u64>,
@@ -160,6 +165,7 @@ impl World {
             told: [Using::default(); 2],
             requests: Vec::new(),
             waits: [None; 2],
+            refused: [None; 2],
             frozen: None,
             looked: self.now,
             draining: None,
@@ -258,7 +264,7 @@ impl World {
         &self.doubles
     }
 
-    /// The same, where both could reach the store.
+    /// The same, where both could reach the store; and whoever began to send though it was refused.
     pub fn crimes(&self) -> &[(u64, Role)] {
         &self.crimes
     }
@@ -315,22 +321,12 @@ impl World {
         }
     }
 
-    fn put(&mut self, role: Role, record: Record, version: Option<Version>) -> Option<Version> {
-        let object = &mut self.objects[role as usize];
-        let current = object.as_ref().map(|(_, version)| Version(version.to_string()));
-        if current != version {
-            return None;
-        }
-        let next = object.as_ref().map_or(0, |(_, version)| version + 1);
-        *object = Some((record, next));
-        Some(Version(next.to_string()))
-    }
-
     fn tell_node(&mut self, i: usize, event: Event) {
         let now = self.time(i);
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let Some(node) = &mut self.nodes[i] else { return };
+            node.hears(&event, now.at, self.now);
             let actions = node.slots.on(event, now);
             for action in actions {
                 match action {
@@ -345,46 +341,5 @@ impl World {
             let view = node.slots.view();
             self.memory[i] = view.slots.iter().filter(|slot| slot.mine).map(|slot| slot.ingest).collect();
         }
-    }
-
-    fn request(&mut self, i: usize, role: Role, put: Option<(Record, Option<Version>)>) {
-        let what = put
-            .as_ref()
-            .map(|(record, _)| format!("{:?} {} {}", record.usage, record.generation, record.serial));
-        let store = self.reach(i);
-        let there = match store {
-            Store::Slow => 1 + self.chance.below(2_500),
-            _ => 1 + self.chance.below(120),
-        };
-        let back = 1 + self.chance.below(60);
-        let (done, answered) = match store {
-            Store::Answers | Store::Slow => (self.now + there, self.now + there + back),
-            Store::LosesAnswers => (self.now + there, u64::MAX),
-            // It may get through long after it was given up.
-            Store::Hangs if self.chance.below(4) == 0 => {
-                (self.now + 3_000 + self.chance.below(20_000), u64::MAX)
-            }
-            Store::Hangs => (u64::MAX, u64::MAX),
-            Store::Refuses => (u64::MAX, u64::MAX),
-        };
-        let number = self.chance.below(u64::MAX);
-        if let Some(what) = what {
-            self.note(i, format!("puts {role} {what}"));
-        }
-        let Some(node) = &mut self.nodes[i] else { return };
-        assert!(node.waits[role as usize].is_none(), "two requests at once");
-        let patience = if store == Store::Refuses { STEP } else { PATIENCE };
-        node.waits[role as usize] = Some((number, self.now + patience));
-        node.requests.push(Request { role, put, number, done, answered, answer: None });
-    }
-
-    /// How a node reaches the store now; notes what excuses it.
-    fn reach(&mut self, i: usize) -> Store {
-        let (store, until) = self.stores[i];
-        if self.now >= until || store == Store::Answers {
-            return Store::Answers;
-        }
-        self.excused[i] = Some(self.now);
-        store
     }
 }

@@ -2,6 +2,24 @@
 
 use super::*;
 
+impl Node {
+    /// Notes what it learns of who has a slot.
+    pub(super) fn hears(&mut self, event: &Event, at: Instant, now: u64) {
+        match *event {
+            Event::Refused(role) if !self.slots.slots[role as usize].sure(at) => {
+                self.refused[role as usize] = Some(now);
+            }
+            Event::Read(role, _) => self.refused[role as usize] = None,
+            _ => {}
+        }
+    }
+
+    /// Whether it knows of nothing but a refusal.
+    fn is_refused(&self, role: Role, now: u64) -> bool {
+        self.refused[role as usize].is_some_and(|at| now < at + EXPIRY)
+    }
+}
+
 impl World {
     pub(super) fn permit(&mut self, i: usize, permits: Permits) {
         self.note(i, format!("may {:?}", permits.by_role));
@@ -25,6 +43,9 @@ impl World {
         let now = self.now;
         self.note(i, format!("is answered {answer} for {role}"));
         let Some(node) = &mut self.nodes[i] else { return };
+        if answer && node.is_refused(role, now) {
+            self.crimes.push((now, role));
+        }
         let session = &mut node.sessions[role as usize];
         *session = match *session {
             Session::Opening { ready, .. } if answer => Session::Opening { ready, asked: None },
@@ -80,53 +101,6 @@ impl World {
         }
     }
 
-    /// What the store does with requests, whether or not anybody waits for it.
-    fn carry_out(&mut self, i: usize) {
-        let Some(node) = &mut self.nodes[i] else { return };
-        let mut due = Vec::new();
-        for (at, request) in node.requests.iter_mut().enumerate() {
-            if request.answer.is_none() && request.done <= self.now {
-                due.push((at, request.role, request.put.clone()));
-            }
-        }
-        for (at, role, put) in due {
-            let answer = match put {
-                None => Event::Read(
-                    role,
-                    self.objects[role as usize].clone().map(|(r, v)| (r, Version(v.to_string()))),
-                ),
-                Some((record, version)) => match self.put(role, record, version) {
-                    Some(version) => Event::Wrote(role, version),
-                    None => Event::Refused(role),
-                },
-            };
-            if let Some(node) = &mut self.nodes[i] {
-                node.requests[at].answer = Some(answer);
-            }
-        }
-    }
-
-    /// Answers, and the want of them.
-    fn listen(&mut self, i: usize) {
-        let now = self.now;
-        let Some(node) = &mut self.nodes[i] else { return };
-        let mut heard = Vec::new();
-        for role in ROLES {
-            if let Some((number, until)) = node.waits[role as usize] {
-                let request = node.requests.iter_mut().find(|request| request.number == number);
-                if let Some(answer) = request.filter(|r| r.answered <= now).and_then(|r| r.answer.clone()) {
-                    node.waits[role as usize] = None;
-                    heard.push(answer);
-                } else if until <= now {
-                    node.waits[role as usize] = None;
-                    heard.push(Event::Failed(role));
-                }
-            }
-        }
-        node.requests.retain(|r| r.answer.is_none() || r.answered > now);
-        heard.into_iter().for_each(|event| self.tell_node(i, event));
-    }
-
     /// The least of a publisher.
     fn publish(&mut self, i: usize) {
         let (now, both) = (self.now, self.both);
@@ -135,7 +109,15 @@ impl World {
         let Some(node) = &mut self.nodes[i] else { return };
         let granted = |node: &Node, role: Role| node.permits.of(role) == Permit::Granted;
         for role in ROLES {
+            let refused = node.is_refused(role, now);
             let session = &mut node.sessions[role as usize];
+            let waited = match *session {
+                Session::Opening { asked, .. } | Session::Live { asked, .. } => asked,
+                _ => None,
+            };
+            if refused && waited.is_some_and(|until| until <= now) {
+                self.crimes.push((now, role));
+            }
             *session = match *session {
                 Session::Opening { .. } | Session::Live { .. } | Session::Closing { .. }
                     if down[role as usize] =>
