@@ -9,19 +9,18 @@ use crate::control::Handler;
 use crate::control::status::Phase;
 use crate::host::{file, key};
 use crate::media::Timestamp;
-use crate::telemetry::alert::{Alert, Alerts, Look};
+use crate::telemetry::alert::{Alert, Alerts, Kept, Look};
 use crate::telemetry::messages;
 use crate::telemetry::webhook::Post;
-use crate::telemetry::webhook::task::{self, ON_THE_WAY, Target};
+use crate::telemetry::webhook::task::{self, LAST, ON_THE_WAY, Target};
 use reqwest::Client;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -42,19 +41,22 @@ pub(super) fn start(
     stop: &CancellationToken,
 ) {
     let mut senders = Vec::new();
+    let (taken, heard) = mpsc::channel(ON_THE_WAY);
     for webhook in webhooks.iter().cloned() {
         let (sender, posts) = mpsc::channel(ON_THE_WAY);
         senders.push(sender);
         let (secrets, credentials, stop) = (aws.secrets(), credentials.clone(), stop.clone());
+        let taken = taken.clone();
         feed(stages, "webhook", async move {
             let found = stop.run_until_cancelled(find(webhook, secrets, credentials)).await;
             if let Some(Some((target, client))) = found {
-                task::run(target, client, posts, stop).await;
+                task::run(target, client, posts, taken, stop).await;
             }
         });
     }
     if !senders.is_empty() || soon_is_wanted(&soon) {
-        feed(stages, "alerts", watch(desk.clone(), Told::new(state), senders, soon, stop.clone()));
+        let told = Told::new(state);
+        feed(stages, "alerts", watch(desk.clone(), told, (senders, heard), soon, stop.clone()));
     }
 }
 
@@ -65,20 +67,26 @@ fn soon_is_wanted(soon: &Arc<Notify>) -> bool {
 
 async fn watch(
     desk: Desk,
-    told: Told,
-    targets: Vec<mpsc::Sender<Post>>,
+    mut told: Told,
+    (targets, mut heard): (Vec<mpsc::Sender<Post>>, mpsc::Receiver<String>),
     soon: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let mut number = 0;
-    let started = Timestamp::from(SystemTime::now()).unix();
-    let mut tell = |alert: Alert| {
+    let started = unix();
+    // The last alert about each destination's being off air, by its id.
+    let mut off = BTreeMap::new();
+    let mut tell = |alert: Alert, off: &mut BTreeMap<String, String>| {
         if matches!(alert, Alert::Notice { .. }) {
             soon.notify_one();
         }
         number += 1;
+        let id = format!("{}-{started}-{number}", desk.node);
+        if let Alert::OffAir { destination, .. } = &alert {
+            off.insert(destination.clone(), id.clone());
+        }
         let post = Post {
-            id: format!("{}-{started}-{number}", desk.node),
+            id,
             event: alert.event(),
             channel: desk.channel.clone(),
             node: desk.node.clone(),
@@ -91,68 +99,100 @@ async fn watch(
             let _ = target.try_send(post.clone());
         }
     };
-    let mut off = told.read().await;
-    let mut alerts = Alerts::new(&Look::of(&desk.status()), Instant::now()).recalling(&off);
+    let hear = |alerts: &mut Alerts, id: &str, off: &BTreeMap<String, String>| {
+        let about = off.iter().filter(|(_, last)| *last == id);
+        about.for_each(|(destination, _)| alerts.heard(destination));
+    };
+    told.read().await;
+    let mut alerts = Alerts::new(&Look::of(&desk.status()), Instant::now()).recalling(&told.written, unix());
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended = false;
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let status = desk.status();
-        alerts.on(&Look::of(&status), Instant::now()).into_iter().for_each(&mut tell);
-        let now = alerts.off(Instant::now());
-        if !now.keys().eq(off.keys()) {
-            told.write(&now);
-            off = now;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Some(id) = heard.recv() => {
+                hear(&mut alerts, &id, &off);
+                continue;
+            }
+            () = stop.cancelled() => break,
         }
+        let status = desk.status();
+        for alert in alerts.on(&Look::of(&status), Instant::now()) {
+            tell(alert, &mut off);
+        }
+        told.keep(Kept::of(&alerts, Instant::now(), unix()));
         // Off the air for a notice, the process lives on until the machine goes.
         if status.phase == Phase::Drained && !std::mem::replace(&mut ended, true) {
-            tell(Alert::Drained { whole: true });
+            tell(Alert::Drained { whole: true }, &mut off);
         }
     }
     if !ended {
         let look = Look::of(&desk.status());
-        tell(Alert::Drained { whole: look.feeds.iter().all(|feed| feed.live.is_empty()) });
+        tell(Alert::Drained { whole: look.feeds.iter().all(|feed| feed.live.is_empty()) }, &mut off);
     }
+    drop(targets);
+    // What is taken in its last moment is not told again by the next process.
+    let rest = async {
+        while let Some(id) = heard.recv().await {
+            hear(&mut alerts, &id, &off);
+        }
+    };
+    let _ = timeout(LAST + LOOK, rest).await;
+    told.settle(Kept::of(&alerts, Instant::now(), unix())).await;
 }
 
-/// Which destinations were told to be off air, for the process after this one: whoever was told is told
-/// as well when they are back. Losing it costs that, and nothing else.
-#[derive(Clone)]
-struct Told(PathBuf);
+fn unix() -> u64 {
+    Timestamp::from(SystemTime::now()).unix()
+}
 
-#[derive(Default, Serialize, Deserialize)]
-struct Off {
-    /// By name, since when in Unix seconds.
-    since: BTreeMap<String, u64>,
+/// The file with what was told of the air, and what lies there.
+struct Told {
+    path: PathBuf,
+    written: Kept,
+    /// One writer at most; while it hangs, nothing is written.
+    writing: JoinSet<()>,
 }
 
 impl Told {
     fn new(state: &Path) -> Self {
-        Self(state.join("off-air.json"))
+        Self { path: state.join("off-air.json"), written: Kept::default(), writing: JoinSet::new() }
     }
 
-    /// By name, and for how many seconds.
-    async fn read(&self) -> BTreeMap<String, u64> {
-        let path = self.0.clone();
+    async fn read(&mut self) {
+        let path = self.path.clone();
         let read = spawn_blocking(move || serde_json::from_slice(&fs::read(path).ok()?).ok());
         // A state folder that hangs holds up no alert.
-        let read: Option<Off> = timeout(DISK, read).await.ok().and_then(Result::ok).flatten();
-        let now = Timestamp::from(SystemTime::now()).unix();
-        let since = read.unwrap_or_default().since.into_iter();
-        since.map(|(name, since)| (name, now.saturating_sub(since))).collect()
+        let read = timeout(DISK, read).await.ok().and_then(Result::ok).flatten();
+        self.written = read.unwrap_or_default();
     }
 
-    /// Nobody waits for it.
-    fn write(&self, off: &BTreeMap<String, u64>) {
-        let now = Timestamp::from(SystemTime::now()).unix();
-        let since = off.iter().map(|(name, seconds)| (name.clone(), now.saturating_sub(*seconds))).collect();
-        let (path, off) = (self.0.clone(), Off { since });
-        let write = move || file::replace(&path, &serde_json::to_vec(&off)?);
-        spawn_blocking(move || {
+    /// Nobody waits for it. A file that could not be written is as good as none: the next time is
+    /// within a minute.
+    fn keep(&mut self, kept: Kept) {
+        while self.writing.try_join_next().is_some() {}
+        if !self.writing.is_empty() || !kept.replaces(&self.written) {
+            return;
+        }
+        self.written = kept.clone();
+        let path = self.path.clone();
+        let write = move || file::replace(&path, &serde_json::to_vec(&kept)?);
+        self.writing.spawn_blocking(move || {
             if let Err(error) = write() {
                 tracing::debug!(%error, "what was told of the air cannot be kept");
             }
         });
+    }
+
+    /// Keeps it, and waits for that as long as it may be waited for.
+    async fn settle(mut self, kept: Kept) {
+        let settle = async {
+            while self.writing.join_next().await.is_some() {}
+            self.keep(kept);
+            while self.writing.join_next().await.is_some() {}
+        };
+        // A writer that hangs is left to the end of the process.
+        let _ = timeout(DISK, settle).await;
     }
 }
 

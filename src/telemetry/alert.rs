@@ -11,8 +11,15 @@
 //! - *standby* when the card has been on air for [`STANDBY`], and when it no longer is;
 //! - a *notice* about the machine's end at once, and its withdrawal.
 //!
+//! Whether an alert was taken is said afterwards; a process goes on from what the one before it has
+//! [kept](Kept).
+//!
 //! On the way out, only the notice and the end itself are told: that destinations fall silent then
 //! is no trouble.
+
+mod kept;
+
+pub use kept::Kept;
 
 use crate::control::status::{Destination, Ingest, IngestState, Phase, Status};
 use crate::media::Timestamp;
@@ -180,11 +187,22 @@ enum Air {
     /// Never had a stream.
     #[default]
     New,
+    /// Neither, and had none under the process before since then, of which nobody has heard.
+    Unheard(Instant),
     On,
     /// Had one until then.
     Lost(Instant),
-    /// That was told; with a stream again since then.
-    Off(Instant, Option<Instant>),
+    /// That was told.
+    Off(Off),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Off {
+    since: Instant,
+    /// Whether somebody took the alert.
+    heard: bool,
+    /// With a stream again since then.
+    back: Option<Instant>,
 }
 
 impl Alerts {
@@ -200,25 +218,32 @@ impl Alerts {
         }
     }
 
-    /// Goes on from what an earlier process has told: the destinations that are off air, and for how
-    /// many seconds. Their return is told, and what they are is not told again.
+    /// Goes on from what the process before has kept, when the wall clock says `unix`. The return of
+    /// who was told to be off air is told. That they are is told again only if nobody has heard of it,
+    /// when they have had as long as any destination has before its first stream.
     #[must_use]
-    pub fn recalling(mut self, off: &BTreeMap<String, u64>) -> Self {
-        for (name, seconds) in off {
-            let since = self.started.checked_sub(Duration::from_secs(*seconds)).unwrap_or(self.started);
-            let known = Known { air: Air::Off(since, None), ..Known::default() };
-            self.feeds.insert(name.clone(), known);
+    pub fn recalling(mut self, kept: &Kept, unix: u64) -> Self {
+        for (name, off) in kept.still(self.started, unix) {
+            let air = if off.heard { Air::Off(off) } else { Air::Unheard(off.since) };
+            self.feeds.insert(name.clone(), Known { air, ..Known::default() });
         }
         self
     }
 
-    /// The destinations that were told to be off air and not to be back, and for how many seconds.
-    pub fn off(&self, now: Instant) -> BTreeMap<String, u64> {
-        let off = |(name, known): (&String, &Known)| match known.air {
-            Air::Off(since, _) => Some((name.clone(), now.saturating_duration_since(since).as_secs())),
-            _ => None,
-        };
-        self.feeds.iter().filter_map(off).collect()
+    /// The last alert about this destination's being off air has been taken.
+    pub fn heard(&mut self, destination: &str) {
+        if let Some(Known { air: Air::Off(off), .. }) = self.feeds.get_mut(destination) {
+            off.heard = true;
+        }
+    }
+
+    /// The destinations that are off air, as far as that was told or was to be.
+    fn off(&self) -> impl Iterator<Item = (&String, Off)> {
+        self.feeds.iter().filter_map(|(name, known)| match known.air {
+            Air::Off(off) => Some((name, off)),
+            Air::Unheard(since) => Some((name, Off { since, heard: false, back: None })),
+            Air::New | Air::On | Air::Lost(_) => None,
+        })
     }
 
     /// What there is to tell at this look.
@@ -237,6 +262,8 @@ impl Alerts {
         if look.draining {
             return alerts;
         }
+        // The process before may have had others.
+        self.feeds.retain(|name, _| look.feeds.iter().any(|feed| feed.name == *name));
         for feed in &look.feeds {
             let known = self.feeds.entry(feed.name.clone()).or_default();
             alerts.extend(known.air(feed, self.started, now));
@@ -284,16 +311,19 @@ impl Alerts {
 
 impl Known {
     fn air(&mut self, feed: &Feed, started: Instant, now: Instant) -> Option<Alert> {
-        let off = |since| (Air::Off(since, None), Some(feed.off_air()));
+        let off = |since| (Air::Off(Off { since, heard: false, back: None }), Some(feed.off_air()));
         let live = !feed.live.is_empty();
         let (air, alert) = match (self.air, live) {
             (Air::New, false) if now >= started + FIRST => off(started),
-            (Air::New | Air::Lost(_), true) => (Air::On, None),
+            (Air::Unheard(since), false) if now >= started + FIRST => off(since),
+            (Air::New | Air::Unheard(_) | Air::Lost(_), true) => (Air::On, None),
             (Air::On, false) => (Air::Lost(now), None),
             (Air::Lost(since), false) if now >= since + OFF => off(since),
-            (Air::Off(since, None), true) => (Air::Off(since, Some(now)), None),
-            (Air::Off(since, Some(_)), false) => (Air::Off(since, None), None),
-            (Air::Off(since, Some(back)), true) if now >= back + BACK => {
+            (Air::Off(off @ Off { back: None, .. }), true) => {
+                (Air::Off(Off { back: Some(now), ..off }), None)
+            }
+            (Air::Off(off), false) => (Air::Off(Off { back: None, ..off }), None),
+            (Air::Off(Off { since, back: Some(back), .. }), true) if now >= back + BACK => {
                 let seconds = back.saturating_duration_since(since).as_secs();
                 (Air::On, Some(Alert::BackOnAir { destination: feed.name.clone(), seconds }))
             }

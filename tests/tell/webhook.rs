@@ -59,7 +59,7 @@ fn server(statuses: &[u16]) -> (SocketAddr, Receiver<Posted>) {
 }
 
 #[test]
-fn off_air_and_back_are_told_in_order_through_failures_and_never_the_key() {
+fn off_air_and_back_are_told_in_order_through_failures_and_a_restart_and_never_the_key() {
     let mut nginx = Nginx::start();
     // The first alert meets two failures; the second target never takes anything.
     let (json, posts) = server(&[500, 503]);
@@ -75,6 +75,9 @@ fn off_air_and_back_are_told_in_order_through_failures_and_never_the_key() {
     );
     let mut daemon = channel.run();
     daemon.wait_for_ingest(0, 0, "live", RENDERED);
+    // Long enough to have been seen: who never had a stream is given a minute.
+    let ready = |status: &Value| (status["library"]["ready"] == 3).then_some(());
+    daemon.wait_for("every track is rendered", RENDERED, ready);
     nginx.kill();
     let next = || {
         let posted = posts.recv_timeout(TOLD).expect("an alert comes");
@@ -86,12 +89,17 @@ fn off_air_and_back_are_told_in_order_through_failures_and_never_the_key() {
     assert_eq!((&off["event"], &off["severity"]), (&"off_air".into(), &"error".into()), "{off}");
     assert_eq!((&off["channel"], &off["details"]["destination"]), (&"rig".into(), &"tube".into()), "{off}");
     assert_eq!((next(), next()), (off.clone(), off), "the same alert again, after 500 and 503");
+    let drained = |posted: Value| {
+        assert_eq!((&posted["event"], &posted["details"]["whole"]), (&"drained".into(), &true.into()));
+    };
+    assert_eq!(daemon.stop(), 0);
+    drained(next());
     nginx.start_again();
+    let daemon = channel.run();
     let back = next();
     assert_eq!((&back["event"], &back["details"]["destination"]), (&"back_on_air".into(), &"tube".into()));
     assert_eq!(daemon.stop(), 0);
-    let drained = next();
-    assert_eq!((&drained["event"], &drained["details"]["whole"]), (&"drained".into(), &true.into()));
+    drained(next());
 
     let told: Vec<_> = redirected.try_iter().collect();
     assert!(told.iter().all(|posted| posted.path == "/hidden-path"), "a redirect was followed");

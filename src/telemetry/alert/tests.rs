@@ -39,18 +39,98 @@ fn off_air_is_told_when_it_lasts_and_the_return_when_it_holds() {
     assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [(5, back)]);
 }
 
-#[test]
-fn the_return_of_what_an_earlier_process_told_to_be_off_is_told() {
+const UNIX: u64 = 1_795_367_765;
+
+/// Off air for 100 s by the end, of which somebody has heard or nobody.
+fn ended_off(heard: bool) -> (Kept, Instant) {
     let (mut alerts, mut now) = begin();
     assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [(10, off())]);
-    let told = alerts.off(now);
-    assert_eq!(told, BTreeMap::from([("tube".to_owned(), 100)]));
-    // Another process, and nothing has changed.
-    let mut alerts = Alerts::new(&Look::default(), now).recalling(&told);
-    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [], "it is known");
-    let back = Alert::BackOnAir { destination: "tube".to_owned(), seconds: 200 };
+    if heard {
+        alerts.heard("tube");
+    }
+    (Kept::of(&alerts, now, UNIX), now)
+}
+
+/// The process after it, so many seconds later.
+fn next(kept: &Kept, now: &mut Instant, seconds: u64) -> Alerts {
+    let text = serde_json::to_vec(kept).unwrap();
+    *now += Duration::from_secs(seconds);
+    Alerts::new(&Look::default(), *now).recalling(&serde_json::from_slice(&text).unwrap(), UNIX + seconds)
+}
+
+#[test]
+fn an_outage_that_somebody_has_heard_of_is_told_once_however_often_the_process_starts() {
+    let (mut kept, mut now) = ended_off(true);
+    for restarts in 0..20 {
+        let mut alerts = next(&kept, &mut now, 5);
+        assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [], "it is known");
+        assert_eq!(alerts.off().count(), 1, "after {restarts}");
+        kept = Kept::of(&alerts, now, UNIX);
+    }
+    let mut alerts = next(&kept, &mut now, 0);
+    let back = Alert::BackOnAir { destination: "tube".to_owned(), seconds: 100 + 20 * 105 };
     assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [(5, back)]);
-    assert!(alerts.off(now).is_empty());
+    assert!(Kept::of(&alerts, now, UNIX).off.is_empty());
+}
+
+#[test]
+fn an_outage_that_nobody_has_heard_of_is_told_again_if_it_lasts() {
+    let (kept, mut now) = ended_off(false);
+    let mut alerts = next(&kept, &mut now, 10);
+    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 30), []);
+    // Another start, before it was due.
+    let mut alerts = next(&Kept::of(&alerts, now, UNIX), &mut now, 10);
+    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 300), [(60, off())]);
+    let back = Alert::BackOnAir { destination: "tube".to_owned(), seconds: 450 };
+    assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [(5, back)]);
+
+    let (kept, mut now) = ended_off(false);
+    let mut alerts = next(&kept, &mut now, 10);
+    assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [], "nobody need hear of it now");
+    assert_eq!(show(&mut alerts, &look(&[]), &mut now, 100), [(10, off())]);
+}
+
+#[test]
+fn what_was_kept_counts_for_ten_minutes_by_a_clock_that_goes_on() {
+    let (kept, now) = ended_off(true);
+    for (seconds, counts) in [(0, true), (600, true), (601, false), (7 * 24 * 3600, false)] {
+        let mut now = now;
+        let mut alerts = next(&kept, &mut now, seconds);
+        assert_eq!(alerts.off().count(), usize::from(counts), "after {seconds} s");
+        let told = show(&mut alerts, &look(&[]), &mut now, 100);
+        assert_eq!(told, if counts { vec![] } else { vec![(60, off())] }, "after {seconds} s");
+    }
+    let set_back = Alerts::new(&Look::default(), now).recalling(&kept, UNIX - 3600);
+    assert_eq!(set_back.off().count(), 0);
+}
+
+#[test]
+fn what_is_kept_is_written_when_it_changes_and_each_minute_while_somebody_is_off_air() {
+    let (unheard, now) = ended_off(false);
+    let (heard, _) = ended_off(true);
+    let none = Kept::of(&Alerts::new(&Look::default(), now), now, UNIX);
+    let later = |kept: &Kept, seconds| Kept { confirmed: kept.confirmed + seconds, ..kept.clone() };
+    for (fresh, written, writes) in [
+        (&none, &Kept::default(), false),
+        (&unheard, &none, true),
+        (&heard, &unheard, true),
+        (&none, &heard, true),
+        (&later(&heard, 59), &heard, false),
+        (&later(&heard, 60), &heard, true),
+        (&later(&none, 600), &none, false),
+    ] {
+        assert_eq!(fresh.replaces(written), writes, "{fresh:?} {written:?}");
+    }
+}
+
+#[test]
+fn a_destination_that_is_no_longer_there_is_not_kept() {
+    let (kept, mut now) = ended_off(true);
+    let mut alerts = next(&kept, &mut now, 5);
+    let mut other = look(&["primary"]);
+    other.feeds[0].name = "other".to_owned();
+    assert_eq!(show(&mut alerts, &other, &mut now, 100), []);
+    assert_eq!(alerts.off().count(), 0);
 }
 
 #[test]

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// To connect, names and TLS included.
 const CONNECT: Duration = Duration::from_millis(2500);
 /// How long the end waits for what is not sent yet.
-const LAST: Duration = Duration::from_secs(1);
+pub const LAST: Duration = Duration::from_secs(1);
 /// Alerts on their way from who makes them to a target's queue.
 pub const ON_THE_WAY: usize = 16;
 
@@ -58,12 +58,18 @@ pub fn client() -> reqwest::Result<Client> {
 }
 
 /// Posts what comes in `posts` to one target, until there are no more to come or `cancel`; then for a
-/// moment what is left.
-pub async fn run(target: Target, client: Client, mut posts: mpsc::Receiver<Post>, cancel: CancellationToken) {
+/// moment what is left. The ids of those that were taken go to `heard`.
+pub async fn run(
+    target: Target,
+    client: Client,
+    mut posts: mpsc::Receiver<Post>,
+    heard: mpsc::Sender<String>,
+    cancel: CancellationToken,
+) {
     let mut queue = Queue::default();
     let mut open = true;
     while open || !queue.is_empty() {
-        let turn = turn(&target, &client, &mut queue, &mut posts, open);
+        let turn = turn(&target, &client, &mut queue, (&mut posts, &heard), open);
         match cancel.run_until_cancelled(turn).await {
             Some(more) => open = more,
             None => break,
@@ -71,7 +77,7 @@ pub async fn run(target: Target, client: Client, mut posts: mpsc::Receiver<Post>
     }
     let rest = async {
         while open || !queue.is_empty() {
-            open = turn(&target, &client, &mut queue, &mut posts, open).await;
+            open = turn(&target, &client, &mut queue, (&mut posts, &heard), open).await;
         }
     };
     // What is not taken by then is lost with the process; the log has it.
@@ -84,7 +90,7 @@ async fn turn(
     target: &Target,
     client: &Client,
     queue: &mut Queue,
-    posts: &mut mpsc::Receiver<Post>,
+    (posts, heard): (&mut mpsc::Receiver<Post>, &mpsc::Sender<String>),
     mut open: bool,
 ) -> bool {
     let now = Instant::now();
@@ -118,6 +124,10 @@ async fn turn(
                 }
             }
             (id, outcome) = &mut sending => {
+                if outcome == Outcome::Taken {
+                    // Whoever has no room for it takes it for one that nobody has heard of.
+                    let _ = heard.try_send(id.clone());
+                }
                 tell(target, queue.on(&id, outcome, Instant::now()));
                 return open;
             }
