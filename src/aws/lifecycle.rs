@@ -11,6 +11,7 @@
 //! and `autoscaling:CompleteLifecycleAction`.
 
 use super::{Aws, BRIEF, Cause};
+use crate::store::Kind;
 use crate::telemetry::messages;
 use aws_sdk_autoscaling::{Client, Config};
 use std::time::Duration;
@@ -26,6 +27,13 @@ const ATTEMPTS: u32 = 12;
 /// Between two later attempts. A group that waits for a newcomer holds its predecessor for up to an
 /// hour, which is paid for, so it is told whenever it can be.
 const RARELY: Duration = Duration::from_secs(60);
+/// Attempts at a newcomer's hook: the first minute's, and two hours' of the later ones. That is twice
+/// the hour that the module for Terraform gives it; by then the group has gone on by itself.
+const LAST: u32 = ATTEMPTS + 120;
+/// Answers in a row by which the group refuses to be told at all: the first minute's, and a quarter of
+/// an hour's. A new role takes some minutes to be known everywhere, and a wrong one is rarely mended
+/// while the machine waits.
+const REFUSALS: u32 = ATTEMPTS + 15;
 
 /// What a group waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +78,14 @@ impl Moment {
         }
     }
 
-    /// How long it is until the next attempt after that many; `None` if there is none.
-    const fn pause(self, attempt: u32, left: Left) -> Option<Duration> {
+    /// How long it is until the next attempt after that many, of which the last few were refused;
+    /// `None` if there is none.
+    const fn pause(self, attempt: u32, refused: u32, left: Left) -> Option<Duration> {
         match (self, left) {
             (_, Left::Nothing) => None,
             _ if attempt < ATTEMPTS => Some(AGAIN),
-            (Self::Launching, Left::All) => Some(RARELY),
-            (Self::Launching, Left::Perhaps) | (Self::Terminating, _) => None,
+            (Self::Launching, Left::All) if attempt < LAST && refused < REFUSALS => Some(RARELY),
+            _ => None,
         }
     }
 }
@@ -90,19 +99,30 @@ enum Left {
     All,
 }
 
+/// Whether the request would be answered like this however often it is made.
+const fn is_refused(error: &Cause) -> bool {
+    matches!(error.kind, Kind::Denied | Kind::Invalid)
+}
+
 /// Tells the group of `instance` that it need not wait any longer, if it waits. Of a newcomer it is
 /// told for as long as it can be meant; of a machine that goes within some minutes, or not at all.
 pub async fn complete(aws: &Aws, instance: &str, moment: Moment) {
+    let mut refused = 0;
     for attempt in 1.. {
-        let left = once(aws, instance, moment).await.unwrap_or_else(|error| {
+        let answer = once(aws, instance, moment).await;
+        refused = if answer.as_ref().is_err_and(is_refused) { refused + 1 } else { 0 };
+        let left = *answer.as_ref().unwrap_or(&Left::All);
+        let pause = moment.pause(attempt, refused, left);
+        if let Err(error) = answer {
             if attempt == ATTEMPTS {
                 tracing::warn!(message_id = messages::HOOK_LEFT, %error, "the Auto Scaling group cannot be told, and waits until its hook times out");
+            } else if pause.is_none() {
+                tracing::warn!(message_id = messages::HOOK_GIVEN_UP, attempts = attempt, refused, %error, "the Auto Scaling group still cannot be told, and that is not tried any more");
             } else {
                 tracing::debug!(%error, attempt, "the Auto Scaling group cannot be told yet");
             }
-            Left::All
-        });
-        let Some(pause) = moment.pause(attempt, left) else { return };
+        }
+        let Some(pause) = pause else { return };
         sleep(pause).await;
     }
 }
@@ -157,6 +177,8 @@ pub(crate) mod tests {
     use tokio::net::TcpListener;
     use tokio::sync::{OnceCell, watch};
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     #[test]
     fn only_a_group_that_waits_is_told() {
         use Moment::{Launching, Terminating};
@@ -180,25 +202,59 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_newcomers_group_is_told_however_late_and_a_leavers_soon_or_not_at_all() {
+    fn a_newcomers_group_is_told_while_its_hook_can_last_and_a_leavers_soon_or_not_at_all() {
         use Left::{All, Nothing, Perhaps};
         use Moment::{Launching, Terminating};
         let last = ATTEMPTS - 1;
-        for (moment, attempt, left, pause) in [
-            (Launching, 1, Nothing, None),
-            (Launching, 1, All, Some(AGAIN)),
-            (Launching, 1, Perhaps, Some(AGAIN)),
-            (Launching, last, Perhaps, Some(AGAIN)),
-            (Launching, ATTEMPTS, Perhaps, None),
-            (Launching, ATTEMPTS, All, Some(RARELY)),
-            (Launching, u32::MAX, All, Some(RARELY)),
-            (Launching, u32::MAX, Nothing, None),
-            (Terminating, 1, Nothing, None),
-            (Terminating, last, All, Some(AGAIN)),
-            (Terminating, ATTEMPTS, All, None),
-            (Terminating, ATTEMPTS, Perhaps, None),
+        for (moment, attempt, refused, left, pause) in [
+            (Launching, 1, 0, Nothing, None),
+            (Launching, 1, 0, All, Some(AGAIN)),
+            (Launching, 1, 1, All, Some(AGAIN)),
+            (Launching, 1, 0, Perhaps, Some(AGAIN)),
+            (Launching, last, 0, Perhaps, Some(AGAIN)),
+            (Launching, ATTEMPTS, 0, Perhaps, None),
+            (Launching, ATTEMPTS, 0, All, Some(RARELY)),
+            (Launching, ATTEMPTS, ATTEMPTS, All, Some(RARELY)),
+            (Launching, REFUSALS - 1, REFUSALS - 1, All, Some(RARELY)),
+            (Launching, REFUSALS, REFUSALS, All, None),
+            // One answer of another kind, and a refusal is looked at anew.
+            (Launching, REFUSALS, 1, All, Some(RARELY)),
+            (Launching, LAST - 1, 0, All, Some(RARELY)),
+            (Launching, LAST, 0, All, None),
+            (Launching, u32::MAX, 0, All, None),
+            (Launching, u32::MAX, 0, Nothing, None),
+            (Terminating, 1, 0, Nothing, None),
+            (Terminating, last, 0, All, Some(AGAIN)),
+            (Terminating, last, last, All, Some(AGAIN)),
+            (Terminating, ATTEMPTS, 0, All, None),
+            (Terminating, ATTEMPTS, 0, Perhaps, None),
         ] {
-            assert_eq!(moment.pause(attempt, left), pause, "{moment:?} {attempt} {left:?}");
+            assert_eq!(
+                moment.pause(attempt, refused, left),
+                pause,
+                "{moment:?} {attempt} {refused} {left:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hook_of_an_hour_is_told_for_longer_than_it_lasts() {
+        let pauses = (1..).map_while(|attempt| Moment::Launching.pause(attempt, 0, Left::All));
+        let lasts: Duration = pauses.sum();
+        assert!((2 * HOUR..3 * HOUR).contains(&lasts), "{lasts:?}");
+    }
+
+    #[test]
+    fn only_what_will_be_answered_alike_is_a_refusal() {
+        for (kind, refused) in [
+            (Kind::Denied, true),
+            (Kind::Invalid, true),
+            (Kind::Busy, false),
+            (Kind::Unreachable, false),
+            (Kind::Credentials, false),
+            (Kind::Other, false),
+        ] {
+            assert_eq!(is_refused(&Cause::new(kind, "no")), refused, "{kind:?}");
         }
     }
 

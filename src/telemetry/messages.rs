@@ -118,6 +118,7 @@ messages! {
     RECALLED = "61647643f4f34d3c9b1eb93c170dc422", INFO, "the notice came to nothing; going on air again";
     HOOK_COMPLETED = "4c1d2f6e0b7a4f5c9a3e8d5b6f1c2a70", INFO, "the Auto Scaling group need not wait any longer";
     HOOK_LEFT = "9e7b3a5d1c2f4e6880f1a2b3c4d5e6f7", WARN, "the Auto Scaling group cannot be told, and waits until its hook times out";
+    HOOK_GIVEN_UP = "6b4fb1d81fed4abdbd658dd79126bf62", WARN, "the Auto Scaling group still cannot be told, and that is not tried any more";
     // The machine.
     KEY_EXPOSED = "87e4a6e8a00d5bd5900d7d1274bd6678", WARN, "others may read the file with the stream key; chmod 600 keeps it to its owner";
     KEY_CHANGED = "86f9a26059c602e4a90ba4a66062e588", INFO, "the stream key has changed; the next session takes the new one";
