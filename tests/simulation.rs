@@ -156,7 +156,8 @@ fn follow(seed: u64) -> Story {
         let (machines, net) = nodes::two(Redundancy::Failover, folder.path());
         let weather = tokio::spawn(net::run(net.clone()));
         let (start, mut dice) = (Instant::now(), weather::Dice(seed));
-        let mut old = machines[0].start();
+        let ready = |dice: &mut weather::Dice| Duration::from_millis(dice.roll(10_000));
+        let mut old = machines[0].start(ready(&mut dice));
         old.on_air().await;
         for round in 1.. {
             let [before, machine] = [&machines[(round + 1) % 2], &machines[round % 2]];
@@ -172,14 +173,14 @@ fn follow(seed: u64) -> Story {
                 0 => {
                     old.drain(Duration::from_secs(120));
                     sleep(Duration::from_millis(dice.roll(20_000))).await;
-                    let mut new = machine.start();
+                    let mut new = machine.start(ready(&mut dice));
                     new.on_air().await;
                     assert!(old.released(Duration::from_secs(20)).await <= Duration::from_secs(10));
                     new
                 }
                 // The newcomer is there already, and the store goes away in between.
                 1 => {
-                    let mut new = machine.start();
+                    let mut new = machine.start(ready(&mut dice));
                     new.on_air().await;
                     sleep(Duration::from_millis(dice.roll(10_000))).await;
                     old.drain(Duration::from_secs(120));
@@ -190,7 +191,7 @@ fn follow(seed: u64) -> Story {
                 }
                 // Asked to end at once, with another node there.
                 2 => {
-                    let mut new = machine.start();
+                    let mut new = machine.start(ready(&mut dice));
                     new.on_air().await;
                     sleep(Duration::from_millis(dice.roll(10_000))).await;
                     old.drain(Duration::from_secs(10));
@@ -199,7 +200,7 @@ fn follow(seed: u64) -> Story {
                 }
                 // Killed.
                 _ => {
-                    let mut new = machine.start();
+                    let mut new = machine.start(ready(&mut dice));
                     new.on_air().await;
                     sleep(Duration::from_millis(dice.roll(10_000))).await;
                     old.kill().await;

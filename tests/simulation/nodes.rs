@@ -107,6 +107,8 @@ pub struct Machine {
 }
 
 pub struct Node {
+    /// Ends when it can publish.
+    readied: Option<JoinHandle<()>>,
     publisher: JoinHandle<()>,
     slots: JoinHandle<()>,
     drain: watch::Sender<Option<Drain>>,
@@ -116,7 +118,8 @@ pub struct Node {
 }
 
 impl Machine {
-    pub fn start(&self) -> Node {
+    /// A node that can publish after so long.
+    pub fn start(&self, after: Duration) -> Node {
         let (reference, start, ahead) = (reference(), self.start, self.ahead);
         let clock = Clock::on(move || UNIX_EPOCH + reference.start().to_unix() + start.elapsed() + ahead);
         let destination = Destination {
@@ -144,7 +147,6 @@ impl Machine {
             beat: Box::new(|| ()),
         };
         let ready = CancellationToken::new();
-        ready.cancel();
         let settings = Settings {
             destination: "youtube".into(),
             me: self.memory.begin(),
@@ -152,14 +154,22 @@ impl Machine {
             store: Arc::new(self.way.clone()),
             clock,
             memory: self.memory.clone(),
-            ready,
+            ready: ready.clone(),
             beat: Box::new(|| ()),
         };
         let (drain, drains) = watch::channel(None);
         let (tell, view) = watch::channel(View::default());
         let slots = handover::task::run(settings, status.clone(), keeper, drains, tell, cancel.clone());
         let publish = publish::task::run(publisher, show, cancel.clone());
+        let (looks_on, idle) = (view.clone(), status.clone());
+        let readied = tokio::spawn(async move {
+            sleep(after).await;
+            assert_eq!(looks_on.borrow().phase, Phase::Asking, "it only looks on");
+            assert!(idle.borrow().ingests.iter().all(|ingest| ingest.sent_bytes == 0), "it sends nothing");
+            ready.cancel();
+        });
         Node {
+            readied: Some(readied),
             publisher: tokio::spawn(async { publish.await.unwrap_or_else(|never| match never {}) }),
             slots: tokio::spawn(slots),
             drain,
@@ -197,6 +207,9 @@ impl Node {
     /// Waits until it carries the stream, and says so in its slot. A node that is just going back to
     /// primary has both ingests for some seconds.
     pub async fn on_air(&mut self) {
+        if let Some(readied) = self.readied.take() {
+            readied.await.expect("it looks on in order");
+        }
         let live = |status: &DestinationStatus| status.live();
         timeout(Duration::from_secs(15), self.status.wait_for(live))
             .await

@@ -102,12 +102,14 @@ proptest! {
     ) {
         let mut world = World::new(false, Chance(seed));
         world.start(0);
+        world.until_ready(0);
         world.run(3_000 + before);
         if kill {
             world.kill(0);
         }
         world.run(gap);
         world.start(1);
+        world.until_ready(1);
         world.run(2_000);
         prop_assert!(world.writes(1), "{}", world.tell());
     }
@@ -116,12 +118,14 @@ proptest! {
     fn a_node_that_is_started_again_is_on_air_at_once(before in 0u64..90_000, both: bool, away: bool, seed: u64) {
         let mut world = World::new(both, Chance(seed));
         world.start(0);
+        world.until_ready(0);
         world.run(3_000 + before);
         world.kill(0);
         if away {
             world.store(0, Store::Hangs, 60_000);
         }
         world.start(0);
+        world.until_ready(0);
         world.run(2_000);
         prop_assert!(world.writes(0), "{}", world.tell());
     }
@@ -132,6 +136,7 @@ proptest! {
     ) {
         let mut world = World::new(both, Chance(seed));
         world.start(0);
+        world.until_ready(0);
         world.run(5_000);
         for (i, (pause, deadline)) in order.into_iter().enumerate() {
             let (old, new) = (i % 2, (i + 1) % 2);
@@ -141,6 +146,7 @@ proptest! {
                 world.start(new);
             } else {
                 world.start(new);
+                world.until_ready(new);
                 // It is on air, and has said so.
                 world.run(5_000);
                 world.drain(old, 10_000 + deadline);

@@ -22,6 +22,8 @@ const SETTLE: u64 = 5_000;
 const GOODBYE: u64 = 300;
 /// A slot that nobody is seen to write has expired after this.
 const EXPIRY: u64 = 30_000;
+/// A node looks on for less than this before it can publish.
+const READY: u64 = 10_000;
 /// While the store was out of reach within this long, all is forgiven.
 const PARDON: u64 = 40_000;
 
@@ -80,6 +82,8 @@ enum Session {
 
 struct Node {
     slots: Slots,
+    /// When it can publish; `None` once it was told.
+    ready: Option<u64>,
     permits: Permits,
     sessions: [Session; 2],
     delivered: [Option<MediaTime>; 2],
@@ -155,10 +159,12 @@ impl World {
             Identity { node: format!("node-{node}"), life: life.clone(), before: self.before[node].clone() };
         self.before[node].push(life);
         let rules = Rules::new(if self.both { Redundancy::Both } else { Redundancy::Failover });
-        let slots = Slots::new(me, rules, true, self.time(node)).remembering(&self.memory[node]);
-        self.note(node, "starts".into());
+        let slots = Slots::new(me, rules, true, self.time(node)).remembering(&self.memory[node]).unready();
+        let ready = self.now + self.chance.below(READY);
+        self.note(node, format!("starts, and is ready at {ready}"));
         self.nodes[node] = Some(Node {
             slots,
+            ready: Some(ready),
             permits: Permits::default(),
             sessions: [Session::None; 2],
             delivered: [None; 2],
@@ -236,6 +242,13 @@ impl World {
                 self.step(node);
             }
             self.judge();
+        }
+    }
+
+    /// Runs until a node, if it is there, can publish.
+    pub fn until_ready(&mut self, node: usize) {
+        while self.nodes[node].as_ref().is_some_and(|node| node.ready.is_some()) {
+            self.run(STEP);
         }
     }
 
@@ -339,6 +352,9 @@ impl World {
         }
         if let Some(node) = &self.nodes[i] {
             let view = node.slots.view();
+            if node.ready.is_some() {
+                return node.looks_on(&view);
+            }
             self.memory[i] = view.slots.iter().filter(|slot| slot.mine).map(|slot| slot.ingest).collect();
         }
     }

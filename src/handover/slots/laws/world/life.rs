@@ -1,6 +1,7 @@
 //! What a node does in a moment: it hears the store's answers, publishes, and tells its slots.
 
 use super::*;
+use crate::handover::{Phase, View};
 
 impl Node {
     /// Notes what it learns of who has a slot.
@@ -12,6 +13,17 @@ impl Node {
             Event::Read(role, _) => self.refused[role as usize] = None,
             _ => {}
         }
+    }
+
+    /// Fails if it does more than to look on.
+    pub(super) fn looks_on(&self, view: &View) {
+        let phase = if self.draining.is_some() {
+            [Phase::Leaving, Phase::Released].contains(&view.phase)
+        } else {
+            view.phase == Phase::Asking
+        };
+        assert!(phase, "who looks on has nothing, and is {}", view.phase.as_str());
+        assert!(view.slots.iter().all(|slot| !slot.mine) && self.sessions == [Session::None; 2]);
     }
 
     /// Whether it knows of nothing but a refusal.
@@ -83,6 +95,9 @@ impl World {
         }
         let Some(node) = &mut self.nodes[i] else { return };
         node.looked = now;
+        if node.ready.take_if(|ready| *ready <= now).is_some() {
+            self.tell_node(i, Event::Ready);
+        }
         self.listen(i);
         self.publish(i);
         self.tell_uses(i);
@@ -93,7 +108,7 @@ impl World {
             self.tell_node(i, Event::Tick);
         }
         let Some(node) = &mut self.nodes[i] else { return };
-        if node.draining.is_some() && node.slots.view().phase == crate::handover::Phase::Released {
+        if node.draining.is_some() && node.slots.view().phase == Phase::Released {
             node.released.get_or_insert(now);
             self.note(i, "is gone".into());
             self.nodes[i] = None;

@@ -86,6 +86,7 @@ impl World {
             self.note(i, format!("puts {role} {what}"));
         }
         let Some(node) = &mut self.nodes[i] else { return };
+        assert!(put.is_none() || node.ready.is_none(), "who looks on writes nothing");
         assert!(node.waits[role as usize].is_none(), "two requests at once");
         let patience = if store == Store::Refuses { STEP } else { PATIENCE };
         node.waits[role as usize] = Some((number, self.now + patience));
