@@ -30,9 +30,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// From the end of one listing to the next, for each page of a thousand objects that it had: what
-/// changes is noticed within a minute, and 58,400 pages a month cost 0.29 US$ whatever the size …
-const POLL: Duration = Duration::from_secs(45);
-/// … up to this: nobody should have to wait longer for music that was added. From 14,000 files on
+/// changes is noticed within a minute, and 43,800 pages a month cost 0.22 US$ whatever the size …
+const POLL: Duration = Duration::from_secs(60);
+/// … up to this: nobody should have to wait longer for music that was added. From 10,000 files on
 /// each further thousand costs two cents a month.
 const RARELY: Duration = Duration::from_secs(600);
 /// After a listing has failed: from this, doubling to [`POLL`].
