@@ -3,7 +3,7 @@
 mod far;
 
 use super::command::{Command, Queued, Refusal};
-use super::task::{self, Outputs, Settings};
+use super::task::{self, Notes, Outputs, Settings};
 use super::{Programme, Rules};
 use crate::config::Order;
 use crate::config::units::FrameRate;
@@ -122,7 +122,8 @@ impl World {
             })
         };
         let (node, poll) = (name.into(), Duration::from_secs(5));
-        let recall = Some(self.dir.path().join(format!("{name}.json")));
+        let path = self.dir.path().join(format!("{name}.json"));
+        let recall = Some(Notes { path, source: "s3://bucket/lofi".into() });
         let settings = Settings { node, grid: grid(), rules: rules(), poll, open, recall };
         let (broken, told) = watch::channel(Arc::default());
         let outputs = Outputs { wishes, in_use, broken };

@@ -19,9 +19,9 @@ pub use begun::{Begun, begin};
 pub(super) use log::Log;
 use log::{Appended, Beat};
 use opening::{OPEN_AHEAD, Openings};
+pub use recall::Notes;
 use recall::Recall;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +54,8 @@ pub struct Settings<O> {
     pub poll: Duration,
     /// Opens a rendition.
     pub open: O,
-    /// The file in which this machine keeps what it airs, for a start without the store, if any.
-    pub recall: Option<PathBuf>,
+    /// Where this machine keeps what it airs, for a start without the store, if anywhere.
+    pub recall: Option<Notes>,
 }
 
 /// What the renderer is told.

@@ -247,7 +247,10 @@ impl Service {
                 Box::pin(async move { renditions.open(&id).await })
             },
             // The log itself lies beside it, if it is in no bucket.
-            recall: place.bucket().map(|_| folders.state.join("on-air.json")),
+            recall: place.bucket().map(|_| schedule::task::Notes {
+                path: folders.state.join("on-air.json"),
+                source: config.media.source.to_string(),
+            }),
         };
         let outputs = schedule::task::Outputs { wishes, in_use, broken: unopened };
         let (schedule, programme) =
