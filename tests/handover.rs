@@ -22,6 +22,8 @@ const SOON: Duration = Duration::from_secs(30);
 const EXPIRED: Duration = Duration::from_secs(75);
 /// From a replacement's first media to the old node's being off the air and out of the slots.
 const RELEASED: Duration = Duration::from_secs(10);
+/// From when a group wants a machine in service again to its being on air: it is believed after 30 s.
+const WANTED_BACK: Duration = Duration::from_secs(60);
 /// What a node says that has lost its place.
 const LOST: &str = "another node has taken the ingest";
 /// A spot notice comes this long before the end.
@@ -65,6 +67,27 @@ fn follow_each_other(scene: &mut Scene) {
         println!("released {} ms after the replacement was seen on air", took.as_millis());
         scene.stop(old);
         scene.wait_for_alone(new);
+    }
+}
+
+#[test]
+#[ignore = "make soak runs it"]
+fn a_machine_in_standby_gives_way_and_takes_a_place_again_when_its_group_wants_it_back() {
+    if root_or_skip("a handover") {
+        let mut scene = Scene::new("set-aside", 2);
+        scene.start(0);
+        scene.start(1);
+        for round in 0..rounds() {
+            let (aside, other) = (round % 2, (round + 1) % 2);
+            scene.pass(4_000);
+            scene.is_to_be(aside, "Standby");
+            scene.wait_for_phase(aside, "drained", SOON);
+            scene.wait_for_alone(other);
+            scene.is_to_be(aside, "InService");
+            scene.wait_for_air_within(aside, WANTED_BACK);
+            scene.wait_for_both_ingests();
+        }
+        scene.prove();
     }
 }
 

@@ -250,6 +250,11 @@ impl Scene {
         self.metadata[node].interrupt(within);
     }
 
+    /// What a node's Auto Scaling group wants it to be.
+    pub fn is_to_be(&self, node: usize, state: &str) {
+        self.metadata[node].say(Path::Group.as_str(), state);
+    }
+
     pub fn signal(&mut self, node: usize, signal: &str) {
         self.daemon(node).process.signal(signal);
     }
