@@ -18,7 +18,7 @@ demo: setup ## play real music to an RTMP server on this machine, and say where 
 	@tests/demo/run
 
 test: setup lint ## everything that must hold before a change is merged
-	cargo test
+	@tests/suites
 	@tests/dependencies
 	@tests/terraform/run
 	@$(MAKE) --no-print-directory test-package test-boot
