@@ -120,6 +120,9 @@ pub struct Destination {
     pub ingests: Vec<Ingest>,
     /// How often the stream has moved to the other ingest since the daemon started.
     pub failovers: u64,
+    /// Whether other nodes have every ingest that this one could have.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 /// How a destination uses its two ingests.
@@ -346,6 +349,7 @@ pub(crate) mod tests {
                     ingest(Role::Backup, IngestState::Idle, -11_500, None, 1_234_567),
                 ],
                 failovers: 0,
+                elsewhere: false,
             }],
             library: Library { tracks: 41, ready: 41, complete: true, ..Library::default() },
             troubles: Vec::new(),

@@ -63,7 +63,7 @@ impl control::Handler for Desk {
             standby: on_air.is_none(),
             now: on_air.map(|airing| airing_of(programme.grid, airing).into()),
             next,
-            destinations: destinations.into_iter().map(destination).collect(),
+            destinations: destinations.into_iter().map(|of| destination(of, &self.slots)).collect(),
             library: library(&self.library.borrow(), &self.shelf.borrow()),
             troubles: self.troubles(),
             notice: self.notices.status(),
@@ -193,8 +193,9 @@ fn airing_of(grid: Grid, airing: &Airing) -> status::Upcoming {
     status::Upcoming { ends, ..entry_of(grid, &airing.entry) }
 }
 
-fn destination(destination: DestinationStatus) -> status::Destination {
+fn destination(destination: DestinationStatus, slots: &Slots) -> status::Destination {
     status::Destination {
+        elsewhere: slots.elsewhere(&destination.name),
         name: destination.name,
         redundancy: match destination.redundancy {
             crate::config::Redundancy::Failover => status::Redundancy::Failover,

@@ -178,6 +178,13 @@ impl Slots {
         self.are_shared() && self.views.iter().all(|(_, view)| view.borrow().phase == Phase::StandingBy)
     }
 
+    /// Whether other nodes have all ingests of this destination.
+    pub(super) fn elsewhere(&self, destination: &str) -> bool {
+        let is_so = |view: &View| view.phase == Phase::StandingBy;
+        self.are_shared()
+            && self.views.iter().any(|(name, view)| name == destination && is_so(&view.borrow()))
+    }
+
     /// Each of `destinations` with where this node is with it.
     pub(super) fn charges(&self, destinations: &[watch::Receiver<DestinationStatus>]) -> Vec<Charge> {
         let view = |name: &str| self.views.iter().find(|(of, _)| of == name).map(|(_, view)| view.clone());

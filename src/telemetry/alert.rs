@@ -64,8 +64,10 @@ pub struct Look {
 pub struct Feed {
     /// Its name.
     pub name: String,
-    /// The ingests that get the stream.
+    /// The ingests that get the stream from this node.
     pub live: Vec<&'static str>,
+    /// Whether other nodes see to it: they have all its ingests, and this one stands by.
+    pub elsewhere: bool,
     /// Failovers since the start.
     pub failovers: u64,
     /// Why the last attempt failed.
@@ -79,6 +81,7 @@ impl Look {
         let feed = |destination: &Destination| Feed {
             name: destination.name.clone(),
             live: destination.ingests.iter().filter(live).map(|ingest| ingest.ingest.as_str()).collect(),
+            elsewhere: destination.elsewhere,
             failovers: destination.failovers,
             error: destination.ingests.iter().find_map(|ingest| ingest.last_error.clone()),
         };
@@ -312,7 +315,8 @@ impl Alerts {
 impl Known {
     fn air(&mut self, feed: &Feed, started: Instant, now: Instant) -> Option<Alert> {
         let off = |since| (Air::Off(Off { since, heard: false, back: None }), Some(feed.off_air()));
-        let live = !feed.live.is_empty();
+        // What others have is not off the air, and is theirs to watch.
+        let live = !feed.live.is_empty() || feed.elsewhere;
         let (air, alert) = match (self.air, live) {
             (Air::New, false) if now >= started + FIRST => off(started),
             (Air::Unheard(since), false) if now >= started + FIRST => off(since),

@@ -39,6 +39,22 @@ fn off_air_is_told_when_it_lasts_and_the_return_when_it_holds() {
     assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), [(5, back)]);
 }
 
+#[test]
+fn what_other_nodes_have_is_not_off_air_until_they_lose_it_and_nobody_takes_it() {
+    let elsewhere = |elsewhere| {
+        let feed = Feed { name: "tube".to_owned(), elsewhere, ..Feed::default() };
+        Look { feeds: vec![feed], ..Look::default() }
+    };
+    let mut now = Instant::now();
+    let mut alerts = Alerts::new(&Look::default(), now);
+    assert_eq!(show(&mut alerts, &elsewhere(true), &mut now, 1000), [], "it stands by");
+    assert_eq!(show(&mut alerts, &elsewhere(false), &mut now, 9), [], "the other has gone");
+    assert_eq!(show(&mut alerts, &look(&["primary"]), &mut now, 100), []);
+    assert_eq!(show(&mut alerts, &elsewhere(false), &mut now, 100), [(10, off())]);
+    let back = Alert::BackOnAir { destination: "tube".to_owned(), seconds: 100 };
+    assert_eq!(show(&mut alerts, &elsewhere(true), &mut now, 100), [(5, back)], "another sends it");
+}
+
 const UNIX: u64 = 1_795_367_765;
 
 /// Off air for 100 s by the end, of which somebody has heard or nobody.
