@@ -9,6 +9,8 @@ mod bucket;
 mod check;
 #[path = "aws/faults.rs"]
 mod faults;
+#[path = "aws/kept.rs"]
+mod kept;
 #[path = "aws/library.rs"]
 mod library;
 #[path = "aws/policy.rs"]

@@ -118,6 +118,11 @@ impl Aws {
     }
 }
 
+/// The region that the environment names, which goes before all others; none, if it names none.
+pub fn region_in(env: &dyn Fn(&str) -> Option<std::ffi::OsString>) -> Option<String> {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| env(name)?.into_string().ok())
+}
+
 async fn load() -> Result<SdkConfig, NoRegion> {
     let http = http_client();
     let provider = ProviderConfig::without_region().with_http_client(http.clone());

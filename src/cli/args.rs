@@ -72,7 +72,7 @@ pub enum Verb {
         log: Option<String>,
         /// At the end leave connections without TLS to the next process, through systemd's file
         /// descriptor store (the unit has FileDescriptorStoreMax); SIGUSR1 before the end says that
-        /// there will be none
+        /// there will be none. Stream keys from Secrets Manager are kept there, too
         #[arg(long)]
         keep_sessions: bool,
     },

@@ -2,12 +2,13 @@
 
 use super::args::Places;
 use super::{Env, Exit, Failure};
+use crate::aws;
 use crate::config;
 use crate::host::imds::{Endpoint, FIRMWARE};
 use crate::host::interruption::{self, Outlook};
 use crate::host::signals::{Event, Signals};
 use crate::host::{Folders, Imds, Notifier, harden, kernel, systemd};
-use crate::service::{self, Ended, Service, Setup};
+use crate::service::{self, Ended, Service, Setup, Vault};
 use crate::telemetry::journal::{self, Log};
 use crate::telemetry::messages;
 use std::convert::Infallible;
@@ -55,6 +56,10 @@ pub(super) async fn run(
         tokio::spawn(interruption::task::run(imds.clone(), sure, outlook_tx, CancellationToken::new()));
         imds
     });
+    let notifier = Notifier::from_env(env);
+    let systemd::Held { sockets, sealed } = systemd::held(env);
+    let vault =
+        Vault::open(sealed, keep_sessions.then(|| notifier.clone()), aws::region_in(env).unwrap_or_default());
     let setup = Setup {
         file: places.config.clone(),
         config,
@@ -62,14 +67,15 @@ pub(super) async fn run(
         ffmpeg,
         credentials: env("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         node,
-        notifier: Notifier::from_env(env),
+        notifier,
+        vault,
         keeps: keep_sessions,
         watchdog: systemd::watchdog_interval(env),
         metadata,
         outlook,
         log: log.clone(),
     };
-    let mut held = systemd::held(env);
+    let mut held = sockets;
     // What the log says, it says before the process ends; and a forced end is no failure.
     let serve = async {
         loop {

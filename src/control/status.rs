@@ -31,7 +31,7 @@ pub struct Status {
     pub destinations: Vec<Destination>,
     /// What there is to play.
     pub library: Library,
-    /// What is wrong where music, renditions and schedule lie; empty while all is well. Nothing on air
+    /// What is wrong where music, renditions, schedule and keys lie; empty while all is well. Nothing on air
     /// depends on it.
     #[serde(default)]
     pub troubles: Vec<Trouble>,
@@ -269,6 +269,8 @@ pub enum Part {
     Schedule,
     /// Which node may use which ingest.
     Slots,
+    /// What an ingest is opened with.
+    Key,
     /// From a daemon that knows more parts than this program.
     #[serde(untagged)]
     Other(String),
@@ -282,6 +284,7 @@ impl Part {
             Self::Renditions => "renditions",
             Self::Schedule => "schedule",
             Self::Slots => "slots",
+            Self::Key => "key",
             Self::Other(other) => other,
         }
     }

@@ -3,7 +3,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -104,26 +105,72 @@ pub fn kill_group(leader: u32) {
     }
 }
 
-/// The sockets that whoever started this process has passed to it: `count` descriptors from 3 on.
-/// `None` for one that is none. Only the first call gets any.
-pub fn passed_sockets(count: usize) -> Vec<Option<OwnedFd>> {
+/// Memory that keeps its content, whoever holds it: nobody can write, grow or shrink it again.
+const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// Puts `content` into memory that is a file without a name in any folder, and seals it.
+pub fn seal(content: &[u8]) -> io::Result<OwnedFd> {
+    let create = |flags: libc::c_uint| {
+        // SAFETY: the name ends in a zero and is only read.
+        unsafe {
+            libc::memfd_create(c"nonstop".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | flags)
+        }
+    };
+    let mut fd = create(libc::MFD_NOEXEC_SEAL);
+    if fd < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINVAL) {
+        // Linux before 6.3 does not know that flag.
+        fd = create(0);
+    }
+    checked(if fd < 0 { -1 } else { 0 })?;
+    // SAFETY: the call gave a new descriptor, which nobody else knows.
+    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.write_all(content)?;
+    // SAFETY: takes integers only.
+    checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) })?;
+    Ok(file.into())
+}
+
+/// Whether that is memory from [`seal`], or as good as that: no file on a disk can be sealed so.
+fn is_sealed(fd: libc::c_int) -> bool {
+    // SAFETY: takes integers only.
+    let seals = unsafe { libc::fcntl(fd, libc::F_GET_SEALS) };
+    seals >= 0 && seals & SEALS == SEALS
+}
+
+/// What whoever started this process may have passed to it.
+#[derive(Debug)]
+pub enum Passed {
+    /// A connection.
+    Socket(OwnedFd),
+    /// What was put away with [`seal`].
+    Sealed(OwnedFd),
+}
+
+/// What whoever started this process has passed to it: `count` descriptors from 3 on. `None` for
+/// one that is neither a socket nor sealed memory. Only the first call gets any.
+pub fn passed(count: usize) -> Vec<Option<Passed>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::SeqCst) {
         return Vec::new();
     }
-    let socket = |fd: libc::c_int| {
+    let take = |fd: libc::c_int| {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: `stat` has room for what is written; a descriptor that is not open is an error.
         checked(unsafe { libc::fstat(fd, stat.as_mut_ptr()) }).ok()?;
         // SAFETY: the call succeeded, so all of it was written.
         let mode = unsafe { stat.assume_init() }.st_mode;
         // SAFETY: takes integers only.
-        let set = checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).is_ok();
+        checked(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).ok()?;
+        let kind: fn(OwnedFd) -> Passed = match mode & libc::S_IFMT {
+            libc::S_IFSOCK => Passed::Socket,
+            libc::S_IFREG if is_sealed(fd) => Passed::Sealed,
+            _ => return None,
+        };
         // SAFETY: by the protocol it is ours, and by the flag above it is given out once.
-        (set && mode & libc::S_IFMT == libc::S_IFSOCK).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+        Some(kind(unsafe { OwnedFd::from_raw_fd(fd) }))
     };
     // More than systemd holds for us is a number that means something else.
-    (3..).take(count.min(64)).map(socket).collect()
+    (3..).take(count.min(64)).map(take).collect()
 }
 
 /// A timer on the monotonic clock that is readable once it has expired. Not set yet.
@@ -174,6 +221,22 @@ mod tests {
         assert!(!hostname().unwrap().is_empty());
         assert!(free_space(Path::new("/")).unwrap() > 0);
         assert_eq!(free_space(Path::new("/nonexistent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_sealed_reads_the_same_for_ever() {
+        use std::os::unix::fs::FileExt;
+        let file = File::from(seal(b"abcd").unwrap());
+        assert!(is_sealed(file.as_raw_fd()));
+        let mut content = [0; 8];
+        assert_eq!(file.read_at(&mut content, 0).unwrap(), 4);
+        assert_eq!(&content[..4], b"abcd");
+        for refused in [file.write_at(b"x", 0).map(drop), file.set_len(0), file.set_len(9)] {
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
+        assert!(!is_sealed(tempfile::tempfile().unwrap().as_raw_fd()));
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(!is_sealed(socket.as_raw_fd()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Without `NOTIFY_SOCKET` every call does nothing, so nobody has to ask whether systemd is there.
 //! Nothing here can fail or hold up the caller: a message that cannot be sent is a line in the log.
 
-use super::kernel;
+use super::kernel::{self, Passed};
 use crate::telemetry::messages;
 use sd_notify::NotifyState;
 use std::convert::Infallible;
@@ -102,14 +102,14 @@ impl Notifier {
         std::future::pending().await
     }
 
-    /// Has the service manager keep a second handle on `socket`, for the next process of this
+    /// Has the service manager keep a second handle on `what` (a connection, or sealed memory), for the next process of this
     /// service. Whether that was said; one that keeps none closes it.
-    pub fn hold(&self, name: &str, socket: &OwnedFd) -> bool {
+    pub fn hold(&self, name: &str, what: &OwnedFd) -> bool {
         if self.socket.is_none() {
             return false;
         }
         let said =
-            sd_notify::notify_with_fds(&[NotifyState::FdStore, NotifyState::FdName(name)], &[socket.as_fd()]);
+            sd_notify::notify_with_fds(&[NotifyState::FdStore, NotifyState::FdName(name)], &[what.as_fd()]);
         said.inspect_err(|error| tracing::warn!(message_id = messages::SYSTEMD_DEAF, %error, said = "FDSTORE=1", "systemd did not take a message")).is_ok()
     }
 
@@ -127,17 +127,32 @@ impl Notifier {
     }
 }
 
-/// Sockets that the service manager kept for this process, by name. Only the first call gets any.
-pub fn held(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<(String, OwnedFd)> {
+/// What the service manager kept for this process, by name.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Connections.
+    pub sockets: Vec<(String, OwnedFd)>,
+    /// Memory that nobody can have changed.
+    pub sealed: Vec<(String, OwnedFd)>,
+}
+
+/// What the service manager kept for this process. Only the first call gets any.
+pub fn held(env: &dyn Fn(&str) -> Option<OsString>) -> Held {
     let text = |name: &str| env(name).and_then(|value| value.into_string().ok());
     let number = |name: &str| text(name)?.parse::<usize>().ok();
+    let mut held = Held::default();
     if number("LISTEN_PID") != usize::try_from(std::process::id()).ok() {
-        return Vec::new();
+        return held;
     }
     let names = text("LISTEN_FDNAMES").unwrap_or_default();
-    let sockets = kernel::passed_sockets(number("LISTEN_FDS").unwrap_or(0));
-    let named = names.split(':').zip(sockets);
-    named.filter_map(|(name, socket)| Some((name.to_owned(), socket?))).collect()
+    for (name, passed) in names.split(':').zip(kernel::passed(number("LISTEN_FDS").unwrap_or(0))) {
+        match passed {
+            Some(Passed::Socket(socket)) => held.sockets.push((name.to_owned(), socket)),
+            Some(Passed::Sealed(memory)) => held.sealed.push((name.to_owned(), memory)),
+            None => {}
+        }
+    }
+    held
 }
 
 /// How often systemd wants to hear from this process, if at all (`WatchdogSec=`).

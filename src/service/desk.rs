@@ -13,6 +13,7 @@ use crate::render::Shelf;
 use crate::render::exchange::There;
 use crate::schedule::command::{self, Command};
 use crate::schedule::{Airing, Entry, Programme};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -33,6 +34,8 @@ pub(super) struct Desk {
     pub(super) there: Option<watch::Receiver<Arc<There>>>,
     pub(super) programme: watch::Receiver<Arc<Programme>>,
     pub(super) destinations: Vec<watch::Receiver<DestinationStatus>>,
+    /// Why a destination has the stream key that an earlier process read.
+    pub(super) kept_keys: watch::Receiver<BTreeMap<String, String>>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) draining: tokio_util::sync::CancellationToken,
     /// Which ingests this node may use, if it shares them.
@@ -141,6 +144,10 @@ impl Desk {
         for (destination, error) in self.slots.troubles() {
             let reason = format!("the slots of {destination}: {error}; what is on air stays on air");
             tell(Part::Slots, reason, error.hint());
+        }
+        for (destination, reason) in self.kept_keys.borrow().iter() {
+            let reason = format!("{destination} has the key of before the restart: {reason}");
+            tell(Part::Key, reason, Some("mend it before the next stop, which forgets that key"));
         }
         troubles
     }

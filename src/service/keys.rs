@@ -5,20 +5,27 @@
 //! A key in Secrets Manager may be out of reach for a while, or denied until somebody mends a
 //! policy: then the rest of the channel starts without it, its destination waits and says why, and
 //! it goes on air when the key can be read.
+//!
+//! But for a restart: the key that an earlier process read is kept in memory ([`Vault`]), and serves
+//! until the secret can be read again, whatever keeps it from being read. A channel that runs stays on
+//! air with the key that is known, and a restart at night must not be what takes it off; a role that
+//! has lost its rights is said as an error.
 
-use super::Error;
+use super::{Error, Vault};
 use crate::aws::{Aws, Secrets};
 use crate::config::{Destination, KeySource, Secret};
 use crate::host::key;
 use crate::publish::task::keys::{Keeper, Keys, keys};
 use crate::telemetry::messages;
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::convert::Infallible;
 use std::hash::BuildHasher;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// A secret is read again this often, give or take a fifth: a rotation is noticed before the old key
@@ -28,6 +35,9 @@ const REFRESH: Duration = Duration::from_secs(10 * 60);
 const SHORTEST: Duration = Duration::from_secs(1);
 /// … which doubles up to this.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// How long the secret itself is waited for where there is a kept key.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -40,12 +50,33 @@ struct Sources {
 pub(super) struct Round {
     sources: Sources,
     charges: Vec<Charge>,
+    kept: watch::Sender<BTreeMap<String, String>>,
+}
+
+impl Round {
+    /// Why destinations have the key that an earlier process read.
+    pub(super) fn kept(&self) -> watch::Receiver<BTreeMap<String, String>> {
+        self.kept.subscribe()
+    }
 }
 
 struct Charge {
     destination: String,
     source: KeySource,
     keeper: Keeper,
+    vault: Vault,
+    kept: watch::Sender<BTreeMap<String, String>>,
+}
+
+/// Which key a destination has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// None.
+    Nothing,
+    /// One that an earlier process read.
+    Kept,
+    /// One that this process read.
+    Read,
 }
 
 /// Why a key could not be read.
@@ -60,8 +91,11 @@ pub(super) fn first(
     destinations: &[Destination],
     credentials: Option<PathBuf>,
     aws: &Aws,
+    vault: Vault,
 ) -> Result<(Vec<Keys>, Round), Error> {
     let (mut ends, mut charges) = (Vec::new(), Vec::new());
+    let kept = watch::Sender::new(BTreeMap::new());
+    vault.only(destinations.iter().map(|destination| &destination.key));
     for destination in destinations {
         let first = match &destination.key {
             KeySource::Secret { .. } => Err("the stream key is being asked for".to_owned()),
@@ -69,15 +103,15 @@ pub(super) fn first(
         };
         let (keeper, end) = keys(first);
         let (destination, source) = (destination.name.clone(), destination.key.clone());
-        charges.push(Charge { destination, source, keeper });
+        charges.push(Charge { destination, source, keeper, vault: vault.clone(), kept: kept.clone() });
         ends.push(end);
     }
-    Ok((ends, Round { sources: Sources { credentials, secrets: aws.secrets() }, charges }))
+    Ok((ends, Round { sources: Sources { credentials, secrets: aws.secrets() }, charges, kept }))
 }
 
 /// Looks after the keys until `cancel`.
 pub(super) async fn run(round: Round, cancel: CancellationToken) -> Result<(), Infallible> {
-    let Round { sources, charges } = round;
+    let Round { sources, charges, .. } = round;
     let all = futures_util::future::join_all(charges.into_iter().map(|charge| charge.keep(sources.clone())));
     tokio::select! {
         _ = all => Ok(()),
@@ -89,7 +123,8 @@ impl Charge {
     async fn keep(self, sources: Sources) -> Infallible {
         let secret = matches!(self.source, KeySource::Secret { .. });
         let mut times = Times::new(secret, Instant::now(), RandomState::new().hash_one(&self.destination));
-        let (mut known, mut trouble) = (!secret, None);
+        let mut known = if secret { Known::Nothing } else { Known::Read };
+        let (mut kept, mut trouble) = (self.vault.known(&self.source), None);
         loop {
             let due = async {
                 match times.due() {
@@ -104,18 +139,40 @@ impl Charge {
                     continue;
                 }
             }
-            match sources.read(&self.source).await {
+            let mut reading = std::pin::pin!(sources.read(&self.source));
+            let read = match kept.take() {
+                None => reading.await,
+                Some(key) => {
+                    let soon = timeout(PATIENCE, reading.as_mut()).await;
+                    if !matches!(soon, Ok(Ok(_))) {
+                        self.keeper.hand_over(key);
+                        known = Known::Kept;
+                    }
+                    match soon {
+                        Ok(read) => read,
+                        Err(_) => reading.await,
+                    }
+                }
+            };
+            match read {
                 Ok(key) => {
+                    self.vault.keep(&self.source, &key);
                     let news = self.keeper.hand_over(key);
                     times.read(Instant::now(), news);
                     self.tell_read(known, news, trouble.take().is_some());
-                    known = true;
+                    known = Known::Read;
+                    self.kept.send_if_modified(|kept| kept.remove(&self.destination).is_some());
                 }
                 Err(Trouble { reason, passes }) => {
                     times.failed(Instant::now());
                     if trouble.as_ref() != Some(&reason) {
                         self.tell_failed(known, passes, &reason);
                         self.keeper.excuse(reason.clone());
+                        if known == Known::Kept {
+                            self.kept.send_modify(|kept| {
+                                kept.insert(self.destination.clone(), reason.clone());
+                            });
+                        }
                         trouble = Some(reason);
                     }
                 }
@@ -123,10 +180,10 @@ impl Charge {
         }
     }
 
-    fn tell_read(&self, known: bool, news: bool, mended: bool) {
+    fn tell_read(&self, known: Known, news: bool, mended: bool) {
         let destination = &self.destination;
         match (known, news) {
-            (true, true) => {
+            (Known::Kept | Known::Read, true) => {
                 tracing::info!(
                     message_id = messages::KEY_CHANGED,
                     destination,
@@ -145,10 +202,10 @@ impl Charge {
     }
 
     /// Said once for each reason.
-    fn tell_failed(&self, known: bool, passes: bool, reason: &str) {
+    fn tell_failed(&self, known: Known, passes: bool, reason: &str) {
         let destination = &self.destination;
         match (known, passes) {
-            (true, _) => {
+            (Known::Read, _) => {
                 tracing::warn!(
                     message_id = messages::KEY_STALE,
                     destination,
@@ -156,7 +213,23 @@ impl Charge {
                     "the stream key cannot be read again; the one that is known stays"
                 )
             }
-            (false, true) => {
+            (Known::Kept, true) => {
+                tracing::warn!(
+                    message_id = messages::KEY_KEPT,
+                    destination,
+                    reason,
+                    "the stream key cannot be reached, and the one of before the restart serves; trying on"
+                )
+            }
+            (Known::Kept, false) => {
+                tracing::error!(
+                    message_id = messages::KEY_LOST,
+                    destination,
+                    reason,
+                    "the stream key can be read no more until someone changes something, and the one of before the restart serves; trying on"
+                )
+            }
+            (Known::Nothing, true) => {
                 tracing::warn!(
                     message_id = messages::KEY_AWAITED,
                     destination,
@@ -164,7 +237,7 @@ impl Charge {
                     "the stream key cannot be reached, and the destination waits for it; trying on"
                 )
             }
-            (false, false) => {
+            (Known::Nothing, false) => {
                 tracing::error!(
                     message_id = messages::KEY_MISSING,
                     destination,

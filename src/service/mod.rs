@@ -33,6 +33,7 @@ mod reload;
 mod slots;
 mod stages;
 mod tell;
+mod vault;
 
 use crate::aws::Aws;
 use crate::config::Config;
@@ -68,6 +69,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+pub use vault::Vault;
 
 /// The longest that rendering the standby card should take on a small machine.
 const STANDBY: Duration = Duration::from_secs(120);
@@ -102,7 +104,9 @@ pub struct Setup {
     pub node: String,
     /// The service manager.
     pub notifier: Notifier,
-    /// Whether it keeps ours for the process after.
+    /// The stream keys of the process before, and for the one after.
+    pub vault: Vault,
+    /// Whether the service manager keeps connections for the process after.
     pub keeps: bool,
     /// How often it wants to hear that we live.
     pub watchdog: Option<Duration>,
@@ -166,6 +170,7 @@ impl Service {
             credentials,
             node,
             notifier,
+            vault,
             keeps,
             watchdog,
             metadata,
@@ -182,7 +187,7 @@ impl Service {
         let aws = Aws::new();
         let place = Place::of(&config.media.source, &aws);
 
-        let (keys, round) = keys::first(&config.destinations, credentials.clone(), &aws)?;
+        let (keys, round) = keys::first(&config.destinations, credentials.clone(), &aws, vault)?;
 
         let socket = Socket::bind(&folders.runtime)?;
 
@@ -270,6 +275,7 @@ impl Service {
         let info = stream_info(&config);
         let mut destinations = Vec::new();
         slots.open();
+        let kept_keys = round.kept();
         stages.feed("keys", keys::run(round, stop.clone()));
         for ((destination, keys), way) in config.destinations.iter().cloned().zip(keys).zip(ways) {
             let (status, receiver, gate) = way;
@@ -309,6 +315,7 @@ impl Service {
             there: exchange.as_ref().map(Exchange::there),
             programme,
             destinations,
+            kept_keys,
             commands,
             draining: drain.clone(),
             slots: slots.clone(),

@@ -125,6 +125,8 @@ messages! {
     KEY_BACK = "c5eb277ff4414a2e254f568d84832d96", INFO, "the stream key can be read again";
     KEY_STALE = "6cc42bfe2e61fe843025804ce10db0b2", WARN, "the stream key cannot be read again; the one that is known stays";
     KEY_AWAITED = "98c3064aebd857410ab516a18de8040c", WARN, "the stream key cannot be reached, and the destination waits for it; trying on";
+    KEY_KEPT = "0e0f00e0f9264a04ba13a89a7c9db5ce", WARN, "the stream key cannot be reached, and the one of before the restart serves; trying on";
+    KEY_LOST = "9602b9b9d62c4502a7a33c9b9428da8e", ERROR, "the stream key can be read no more until someone changes something, and the one of before the restart serves; trying on";
     KEY_MISSING = "9993c2e45435695a86c3f161fa0dc3ab", ERROR, "there is no stream key until someone changes something, and the destination waits for it; trying on";
     SYSTEMD_UNREACHED = "cb17c58019275de689913432b39539c1", WARN, "systemd cannot be told anything";
     SYSTEMD_DEAF = "e8d6a949bd585fffaa4a359652bfd42a", WARN, "systemd did not take a message";

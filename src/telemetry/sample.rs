@@ -2,7 +2,7 @@
 //! when somebody asks, and not before.
 
 use super::metrics::{self, Metric};
-use crate::control::status::{IngestState, Status};
+use crate::control::status::{IngestState, Part, Status};
 
 /// One value of a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,8 @@ pub fn samples(status: &Status, process: &Process) -> Vec<Sample> {
     put(&metrics::BACKLOG, &[], library.tracks.saturating_sub(library.ready) as f64);
     put(&metrics::PAUSED, &[], is(library.paused.is_some()));
     put(&metrics::INCOMPLETE, &[], is(!library.complete));
-    put(&metrics::STORE, &[], is(status.troubles.is_empty()));
+    // A key lies in no store.
+    put(&metrics::STORE, &[], is(status.troubles.iter().all(|trouble| trouble.part == Part::Key)));
     for destination in &status.destinations {
         for ingest in &destination.ingests {
             let labels = [destination.name.as_str(), ingest.ingest.as_str()];
@@ -79,7 +80,7 @@ pub fn samples(status: &Status, process: &Process) -> Vec<Sample> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::status::{self, Notice, Part, Trouble};
+    use crate::control::status::{self, Notice, Trouble};
     use crate::media::Timestamp;
     use std::collections::BTreeSet;
 
@@ -127,5 +128,8 @@ pub(super) mod tests {
         assert_eq!(value(&samples, &metrics::STANDBY, &[]), Some(1.0));
         assert_eq!(value(&samples, &metrics::STORE, &[]), Some(0.0));
         assert_eq!(value(&samples, &metrics::DEADLINE, &[]), None);
+        status.troubles[0].part = Part::Key;
+        let samples = super::samples(&status, &Process::default());
+        assert_eq!(value(&samples, &metrics::STORE, &[]), Some(1.0), "a key lies in no store");
     }
 }

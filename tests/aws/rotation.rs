@@ -14,7 +14,7 @@ const NEW: &str = "r0ta-t10n-0fth-1sye-ar00";
 const SOON: Duration = Duration::from_secs(60);
 
 /// An ingest that takes `key` only, on a thread of its own; gives its address.
-fn ingest(key: &'static str) -> String {
+pub fn ingest(key: &'static str) -> String {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         crate::block_on(async {

@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod http;
 pub mod imds;
 pub mod ingest;
+pub mod keeper;
 pub mod moto;
 pub mod netns;
 pub mod nginx;
