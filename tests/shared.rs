@@ -299,3 +299,47 @@ fn two_nodes_that_start_at_once_on_an_empty_bucket_have_one_programme_and_mix_no
         assert!(proof.unbroken() > 6.0, "{}", proof.describe());
     }
 }
+
+#[test]
+fn a_background_that_cannot_be_fetched_silences_nobody_and_nodes_that_have_it_play_the_same() {
+    let cloud = Cloud::with_music("archived");
+    let picture = std::fs::read(corpus::background()).expect("the corpus can be read");
+    let put = |class| cloud.moto.put_as(cloud.name, "lofi/background.jpg", &picture, class);
+    put("DEEP_ARCHIVE");
+    let servers = [Nginx::start(), Nginx::start()];
+    let nodes = [cloud.node("without", &servers[0].url()), cloud.node("with", &servers[1].url())];
+    let mut without = nodes[0].run();
+    without.wait_for_music(RENDERED);
+    let goes_on = "rendering goes on without background.jpg, with the built-in card: it cannot be fetched: \
+                   it is archived";
+    let told = |status: &serde_json::Value| {
+        let troubles = status["troubles"].as_array()?.iter();
+        troubles
+            .filter_map(|trouble| trouble["reason"].as_str())
+            .find(|reason| reason.starts_with(goes_on))?;
+        Some(())
+    };
+    without.wait_for("the status to say why", SOON, told);
+    wait::until("all tracks have a rendition", RENDERED, || {
+        (without.status()?["library"]["ready"] == 3).then_some(())
+    });
+
+    // Who starts now gets it; the other tries again within a minute.
+    put("STANDARD");
+    let mut with = nodes[1].run();
+    with.wait_for_music(SOON);
+    servers.iter().for_each(|server| server.wait_for_more(SOON));
+    wait::let_pass(Duration::from_secs(8));
+    wait::until("three tracks with either picture and the card are in the bucket", RENDERED, || {
+        (cloud.renditions() == 7).then_some(())
+    });
+    wait::until("all is well", RENDERED, || {
+        without.status()?["troubles"].as_array()?.is_empty().then_some(())
+    });
+    assert_eq!(without.stop(), 0);
+    assert_eq!(with.stop(), 0);
+    for (server, node) in servers.iter().zip(&nodes) {
+        let proof = recording::prove(&server.recordings(), &mut cloud.programme(node));
+        assert!(proof.unbroken() > 6.0, "{}", proof.describe());
+    }
+}

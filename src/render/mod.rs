@@ -35,6 +35,8 @@ pub struct Shelf {
     pub quarantined: Vec<Quarantined>,
     /// Why nothing is rendered although there is something to render.
     pub paused: Option<String>,
+    /// That rendering goes on without the background, and why.
+    pub without: Option<String>,
     /// The library has been gone through to its end: a track that is not here does not exist.
     pub listed: bool,
     /// The library is complete, and everything in it is ready or quarantined.

@@ -7,13 +7,14 @@
 //! is taken over from the rendition that has it.
 //!
 //! What lies in the bucket is ready without being rendered: neither its original nor the picture is
-//! needed for it.
+//! needed for it. A background that does not come holds up nobody for long: see `stand_in`.
 
 use super::exchange::There;
 use super::profile::{Profile, backdrop_hash};
 use super::quarantine::Quarantine;
 use crate::library::{Library, Picture, Track};
 use crate::media::{ContentHash, RenditionId};
+use stand_in::StandIn;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,6 +124,7 @@ pub struct Queue {
     heard: HashMap<ContentHash, RenditionId>,
     /// Its loop lies ready.
     pictured: bool,
+    stand_in: StandIn,
     running: HashSet<ContentHash>,
     retries: HashMap<ContentHash, Retry>,
     held: Option<(String, Instant)>,
@@ -144,6 +146,7 @@ impl Queue {
             there: Arc::default(),
             heard: HashMap::new(),
             pictured: false,
+            stand_in: StandIn::default(),
             running: HashSet::new(),
             retries: HashMap::new(),
             held: None,
@@ -190,11 +193,6 @@ impl Queue {
         &self.quarantine
     }
 
-    /// The content of the picture that renditions are made with now.
-    pub fn picture(&self) -> &ContentHash {
-        &self.picture
-    }
-
     /// Whether this rendition lies on the shelf.
     pub fn knows(&self, id: &RenditionId) -> bool {
         self.known.contains_key(id)
@@ -218,32 +216,40 @@ impl Queue {
         if self.library.tracks.is_empty() || !self.library.complete && self.library.background.is_none() {
             return Next::Wait(None);
         }
-        let open = self.open_track(now);
-        if !self.pictured && open.is_ok() {
-            let picture = self.background().cloned();
-            if picture.as_ref().is_some_and(|picture| picture.path.is_none()) {
-                return Next::Wait(None);
+        let mut open = self.open_track(now);
+        match open {
+            Ok(_) => {
+                if let Some(until) = self.awaits_picture(now) {
+                    return Next::Wait(Some(until));
+                }
+                // Where another picture stands in, fewer tracks need one.
+                open = self.open_track(now);
             }
-            let wait = self.retries.get(&self.picture).map(|retry| retry.not_before);
-            return match wait.filter(|until| *until > now) {
-                Some(until) => Next::Wait(Some(until)),
-                None if self.running.insert(self.picture.clone()) => Next::Start(Job::Picture(picture)),
-                None => Next::Wait(None),
-            };
+            Err(_) => self.awaits_nothing(),
         }
         match open {
+            Ok(_) if !self.has_loop() => self.next_picture(now),
             Ok(i) => {
                 let track = Arc::clone(&self.library.tracks[i]);
                 self.running.insert(track.hash.clone());
                 let like = self.heard.get(&track.hash).cloned();
-                Next::Start(Job::Track {
-                    id: self.wanted[i].clone(),
-                    picture: self.picture.clone(),
-                    like,
-                    track,
-                })
+                let (id, picture) = (self.name(i).clone(), self.picture());
+                Next::Start(Job::Track { id, picture, like, track })
             }
             Err(until) => Next::Wait(until),
+        }
+    }
+
+    /// The picture first.
+    fn next_picture(&mut self, now: Instant) -> Next {
+        let hash = self.picture();
+        let wait = self.retries.get(&hash).map(|retry| retry.not_before);
+        match wait.filter(|until| *until > now) {
+            Some(until) => Next::Wait(Some(until)),
+            None if self.running.insert(hash) => {
+                Next::Start(Job::Picture(self.background().filter(|_| !self.is_stood_in()).cloned()))
+            }
+            None => Next::Wait(None),
         }
     }
 
@@ -253,7 +259,7 @@ impl Queue {
         let mut can = |i: usize| {
             let Track { hash, path, .. } = &*self.library.tracks[i];
             // What is not here yet comes with another library.
-            if self.is_done(i) || path.is_none() || self.running.contains(hash) {
+            if self.is_done(i) || self.makes_do(i) || path.is_none() || self.running.contains(hash) {
                 return false;
             }
             match self.retries.get(hash).map(|retry| retry.not_before).filter(|at| *at > now) {
@@ -293,10 +299,16 @@ impl Queue {
             Outcome::Refused(reason) => Some(reason),
             Outcome::Pictured => {
                 self.pictured |= *hash == self.picture;
+                if *hash == backdrop_hash() {
+                    self.on_built_in();
+                }
                 None
             }
             Outcome::Unpictured(_) => {
-                self.pictured = false;
+                match self.is_stood_in() {
+                    true => self.on_loop_gone(),
+                    false => self.pictured = false,
+                }
                 None
             }
             Outcome::Rendered(known) => {
@@ -314,8 +326,8 @@ impl Queue {
     }
 
     /// Why nothing is rendered although there is something to render.
-    pub fn paused(&self) -> Option<&str> {
-        self.held.as_ref().map(|(reason, _)| reason.as_str())
+    pub fn paused(&self) -> Option<String> {
+        self.held.as_ref().map(|(reason, _)| reason.clone()).or_else(|| self.waiting())
     }
 
     /// The library has been gone through to its end.
@@ -345,19 +357,22 @@ impl Queue {
     /// Library or quarantine have changed.
     fn settle(&mut self) {
         let picture = self.background().map_or_else(backdrop_hash, |picture| picture.hash.clone());
+        let mut last = None;
         if picture != self.picture {
             // The loop of one that was shown before may have gone to make room.
-            self.pictured = false;
-            self.picture = picture;
+            let was_ready = std::mem::take(&mut self.pictured);
+            last = Some(std::mem::replace(&mut self.picture, picture)).filter(|_| was_ready);
         }
         let wanted = |track: &Arc<Track>| self.profile.rendition(&track.hash, &self.picture);
         self.wanted = self.library.tracks.iter().map(wanted).collect();
         let there: HashSet<&ContentHash> = self.library.tracks.iter().map(|track| &track.hash).collect();
-        let picture = self.picture.clone();
-        self.retries.retain(|hash, _| there.contains(hash) || *hash == picture);
+        let pictures = [self.picture.clone(), backdrop_hash()];
+        self.retries.retain(|hash, _| there.contains(hash) || pictures.contains(hash));
+        self.settle_stand_in(last);
     }
 }
 
 mod shown;
+mod stand_in;
 #[cfg(test)]
 mod tests;

@@ -175,7 +175,7 @@ impl Stage {
             match self.ready_to_work().await {
                 Ok(shop) => self.start(job, shop, share.map(|share| Arc::clone(&share.look))),
                 Err(reason) => {
-                    if self.queue.paused() != Some(&reason) {
+                    if self.queue.paused().as_ref() != Some(&reason) {
                         tracing::error!(
                             message_id = messages::RENDERING_PAUSED,
                             reason,
@@ -222,7 +222,7 @@ impl Stage {
         keep.extend(self.settings.in_use.borrow().iter().cloned());
         keep.insert(self.profile.standby());
         let need = self.settings.keep_free;
-        let shown = disk::loop_path(&self.places, &self.profile, self.queue.picture());
+        let shown = disk::loop_path(&self.places, &self.profile, &self.queue.picture());
         let places = self.places.clone();
         let look = move || {
             // The cache may be cleared under a stage that runs.
@@ -324,7 +324,8 @@ impl Stage {
             tracks: self.queue.tracks(),
             rendering,
             quarantined: self.queue.quarantined(),
-            paused: self.queue.paused().map(str::to_owned),
+            paused: self.queue.paused(),
+            without: self.queue.without(),
             listed: self.queue.listed(),
             complete: self.queue.complete(),
         }));

@@ -93,6 +93,7 @@ impl World {
             rendering: None,
             quarantined: Vec::new(),
             paused: None,
+            without: None,
             listed: true,
             complete: tracks == ready,
         })

@@ -133,6 +133,9 @@ impl Desk {
         for problem in self.library.borrow().problems.iter().filter(|problem| problem.is_whole()) {
             tell(Part::Music, problem.reason.clone(), None);
         }
+        if let Some(without) = &self.shelf.borrow().without {
+            tell(Part::Music, without.clone(), None);
+        }
         if let Some(there) = self.there.as_ref().map(|there| there.borrow()) {
             for error in [&there.unseen, &there.ungiven].into_iter().flatten() {
                 tell(Part::Renditions, error.to_string(), error.hint());

@@ -86,6 +86,17 @@ impl Moto {
         self.put(&format!("/{bucket}/{key}"), content);
     }
 
+    /// Puts an object, which may replace one: an archived one is listed and cannot be read.
+    pub fn put_as(&self, bucket: &str, key: &str, content: &[u8], class: &str) {
+        // Who is nobody may not replace anything.
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let headers = [("x-amz-storage-class", class), ("Authorization", scope.as_str())];
+        let (status, _) = self.request("PUT", &format!("/{bucket}/{key}"), &headers, content);
+        assert_eq!(status, 200, "{key}");
+    }
+
     fn put(&self, path: &str, body: &[u8]) {
         let (status, answer) = self.request("PUT", path, &[], body);
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&answer));

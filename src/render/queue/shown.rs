@@ -14,12 +14,13 @@ const MOST_WANTED: usize = 32;
 impl Queue {
     /// What the shelf shows of the library's tracks, in the library's order.
     pub fn tracks(&self) -> Vec<Shelved> {
-        let shelved = |(track, wanted): (&Arc<Track>, &RenditionId)| {
+        let shelved = |(i, (track, wanted)): (usize, (&Arc<Track>, &RenditionId))| {
             let here = self.known.get(wanted);
-            let remote = self.there.remote(wanted);
             // With another picture it can be played as well, until it has its own.
-            let old = || self.known.get(self.heard.get(&track.hash)?);
-            let known = here.or(remote.map(|remote| &remote.known)).or_else(old);
+            let old = self.heard.get(&track.hash).and_then(|id| self.known.get(id));
+            let stand_in = || self.there.remote(self.name(i)).filter(|_| old.is_none());
+            let remote = self.there.remote(wanted).or_else(stand_in);
+            let known = here.or(remote.map(|remote| &remote.known)).or(old);
             let state = match known {
                 Some(known) => {
                     let (id, cells) = (known.id.clone(), known.cells);
@@ -33,7 +34,7 @@ impl Queue {
             let credits = remote.filter(|_| track.path.is_none()).map_or(&track.credits, |r| &r.credits);
             Shelved { source, hash, credits: credits.clone(), state }
         };
-        self.library.tracks.iter().zip(&self.wanted).map(shelved).collect()
+        self.library.tracks.iter().zip(&self.wanted).enumerate().map(shelved).collect()
     }
 
     /// What cannot be played or shown, and why.
@@ -53,16 +54,26 @@ impl Queue {
         self.wanted.iter().chain(heard).filter(|id| self.there.remote(id).is_none())
     }
 
-    /// The renditions that the library wants, the most urgent first.
+    /// The renditions that the library wants, the most urgent first; and of a track that has not its
+    /// own yet, what it makes do with: another node, which may have to play it, fetches it.
     pub fn wanted(&self) -> Vec<RenditionId> {
-        self.in_order().map(|i| self.wanted[i].clone()).collect()
+        let mut wanted = Vec::with_capacity(self.wanted.len());
+        for i in self.in_order() {
+            wanted.push(self.wanted[i].clone());
+            if !self.is_done(i) {
+                let stand_in = Some(self.name(i)).filter(|id| **id != self.wanted[i]);
+                let old = self.heard.get(&self.library.tracks[i].hash).filter(|id| Some(*id) != stand_in);
+                wanted.extend(stand_in.into_iter().chain(old).cloned());
+            }
+        }
+        wanted
     }
 
     /// The originals to be rendered: those that are being read, and then the most urgent first.
     pub fn wants(&self) -> Arc<[ContentHash]> {
         let running = self.library.tracks.iter().map(|track| &track.hash);
         let mut wants: Vec<_> = running.filter(|hash| self.running.contains(*hash)).cloned().collect();
-        for i in self.in_order().filter(|i| !self.is_done(*i)) {
+        for i in self.in_order().filter(|i| !self.is_done(*i) && !self.makes_do(*i)) {
             let hash = &self.library.tracks[i].hash;
             if !wants.contains(hash) {
                 wants.push(hash.clone());

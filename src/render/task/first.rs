@@ -49,6 +49,7 @@ pub async fn first_shelf(settings: &Settings) -> Result<Arc<Shelf>, Error> {
         rendering: None,
         quarantined: Vec::new(),
         paused: None,
+        without: None,
         listed: false,
         complete: false,
     }))

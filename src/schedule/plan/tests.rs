@@ -35,6 +35,7 @@ fn shelf(tracks: &[u64]) -> Shelf {
         rendering: None,
         quarantined: Vec::<Quarantined>::new(),
         paused: None,
+        without: None,
         listed: true,
         complete: false,
     }
