@@ -3,7 +3,7 @@
 use super::Timestamp;
 use super::ink::{self, Line, Style, bar, fit, wrap};
 use super::status::{
-    Destination, Ingest, IngestState, Library, Phase, Redundancy, Role, Status, Trouble, Upcoming,
+    Destination, Ingest, IngestState, Library, Part, Phase, Redundancy, Role, Status, Trouble, Upcoming,
 };
 use std::time::Duration;
 
@@ -178,7 +178,11 @@ fn library(library: &Library, width: usize) -> Vec<Line> {
 
 fn troubled(trouble: &Trouble, width: usize) -> Vec<Line> {
     let head = Line::new().put(Style::Warn, "  ! ").put(Style::Bold, trouble.part.as_str());
-    let mut lines = vec![head.put(Style::Dim, "  what is on air does not need it")];
+    let needed = match trouble.part {
+        Part::Key => "  what is on air has the one that was kept",
+        _ => "  what is on air does not need it",
+    };
+    let mut lines = vec![head.put(Style::Dim, needed)];
     lines.extend(below(&trouble.reason, 4, Style::Warn, width));
     if let Some(hint) = &trouble.hint {
         lines.extend(below(&format!("hint: {hint}"), 4, Style::Dim, width));

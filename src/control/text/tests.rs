@@ -56,6 +56,18 @@ fn a_first_boot_on_standby() {
 }
 
 #[test]
+fn a_key_of_before_the_restart() {
+    let mut status = on_air();
+    let reason =
+        "youtube has the key of before the restart: cannot read the secret \"nonstop/lofi\": timed out";
+    let hint = Some("mend it before the next stop, which forgets that key".into());
+    status.troubles = vec![Trouble { part: Part::Key, reason: reason.into(), hint }];
+    let said = at_80(&status);
+    let told = said.split_once("  ! key").expect("the trouble is told").1;
+    assert!(told.starts_with("  what is on air has the one that was kept\n    youtube has"), "{told}");
+}
+
+#[test]
 fn ingests_that_fail() {
     insta::assert_snapshot!(at_80(&failing()));
 }
