@@ -39,8 +39,10 @@ pub struct Rules {
     pub cover: Duration,
     /// A successor whose progress is older than this is not on air.
     pub fresh: Duration,
-    /// How far behind a successor may be when this node ends its session: by a look and a write that
-    /// hurry, and a few media.
+    /// How far behind a successor may be when this node ends its session. One that took backup just
+    /// before this node's notice begins by [`renew`](Self::renew) and a keyframe behind, and comes
+    /// nearer by a second a second, while this node goes on: so the later it ends, the longer the
+    /// other takes to cover it. What is left is covered in half of it, well within `cover`.
     pub near: Duration,
     /// How long a node that is to leave at once stays for those who stand by unseen: long enough for
     /// one to look, take the slot that was given back, and be seen. Below what is left of the
@@ -70,13 +72,13 @@ impl Rules {
             slack: Duration::from_secs(5),
             look: Duration::from_millis(2_500),
             glance: Duration::from_secs(10),
-            hurry: Duration::from_secs(1),
+            hurry: Duration::from_millis(500),
             retry: Duration::from_secs(3),
             retry_most: Duration::from_secs(30),
             spare: Duration::from_secs(3),
             cover: Duration::from_secs(7),
             fresh: Duration::from_secs(15),
-            near: Duration::from_secs(4),
+            near: Duration::from_secs(7),
             courtesy: Duration::from_secs(4),
             answer: Duration::from_millis(400),
             reserve: Duration::from_secs(4),
