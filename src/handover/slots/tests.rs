@@ -225,17 +225,17 @@ fn whoever_leaves_waits_until_the_other_has_delivered_what_it_had() {
     assert_eq!(scene.at(7_100, Event::Wrote(Primary, version(2))), [Action::Get(Backup)], "and looks again");
     let actions = scene.at(7_200, backup(1, 6_000));
     assert_eq!(permits(&actions).map(|permits| permits[0]), Some(Leave));
-    scene.uses(7_900, Primary, false);
-    assert!(scene.at(8_200, Event::Tick).contains(&Action::Get(Backup)));
-    let actions = scene.at(8_250, backup(2, 7_800));
+    scene.uses(7_500, Primary, false);
+    assert!(scene.at(7_700, Event::Tick).contains(&Action::Get(Backup)));
+    let actions = scene.at(7_750, backup(2, 7_400));
     assert!(puts(&actions).iter().all(|(_, usage, _)| *usage != Use::Free), "100 ms are missing");
-    scene.at(9_300, Event::Tick);
-    let actions = scene.at(9_350, backup(3, 9_000));
+    scene.at(8_300, Event::Tick);
+    let actions = scene.at(8_350, backup(3, 8_000));
     assert!(scene.slots.view().relieved);
     let waits = actions.is_empty();
-    let actions = if waits { scene.at(9_400, Event::Wrote(Primary, version(3))) } else { actions };
+    let actions = if waits { scene.at(8_400, Event::Wrote(Primary, version(3))) } else { actions };
     assert_eq!(puts(&actions), [(Primary, Use::Free, 1)]);
-    scene.at(9_500, Event::Wrote(Primary, version(4)));
+    scene.at(8_500, Event::Wrote(Primary, version(4)));
     assert_eq!(scene.slots.view().phase, crate::handover::Phase::Released);
 }
 
