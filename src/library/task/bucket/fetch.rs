@@ -84,7 +84,8 @@ impl From<store::Error> for Failure {
         let scope = match error.kind {
             Changed | Missing => return Self::Gone(error.reason),
             Credentials | Region | Busy | Unreachable => Scope::All,
-            Denied | Invalid | Other => Scope::File,
+            Denied => Scope::Denied,
+            Invalid | Other => Scope::File,
         };
         Self::Failed { scope, reason: error.reason }
     }

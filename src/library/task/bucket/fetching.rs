@@ -290,7 +290,7 @@ impl<O: Objects> Keeper<O> {
                 let local = Local { bytes: job.size, whole: true, needed: wall() };
                 self.originals.insert(job.hash.clone(), originals::Original { local, path: Some(path) });
                 self.catalogue.on_read(&job.hash, &about, now);
-                self.pauses.on_success(&job.hash);
+                self.unplanned |= self.pauses.on_success(&job.hash);
                 self.fetching.odd.remove(&job.hash);
                 if odd && std::mem::take(&mut self.fetching.plain) {
                     tracing::debug!(
