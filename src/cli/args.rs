@@ -102,6 +102,9 @@ pub enum Verb {
         watch: bool,
     },
     /// End the track on the air, and go on with the next
+    ///
+    /// It says when: in 3 seconds or, where the music is in a bucket, in 13, when every node of the channel
+    /// has heard of it.
     Skip,
     /// Play a track next
     Queue {

@@ -1,6 +1,7 @@
 //! The laws of the running schedule, in virtual time, with a store that fails.
 
 mod far;
+mod shared;
 
 use super::command::{Command, Queued, Refusal};
 use super::task::{self, Notes, Outputs, Settings};
@@ -22,6 +23,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Between two looks at the store.
+const POLL: Duration = Duration::from_secs(5);
 
 fn grid() -> Grid {
     Grid::new(FrameRate::new(30).unwrap())
@@ -46,6 +49,7 @@ struct World {
     dir: tempfile::TempDir,
     standby: Arc<Rendition>,
     start: Instant,
+    rules: Rules,
     /// Renditions that cannot be opened.
     lost: Arc<Mutex<Vec<RenditionId>>>,
     /// Those that are out of reach.
@@ -63,6 +67,7 @@ impl World {
             dir,
             standby,
             start: Instant::now(),
+            rules: rules(),
             lost: Arc::default(),
             away: Arc::default(),
             delays: Arc::default(),
@@ -122,10 +127,10 @@ impl World {
                 opened
             })
         };
-        let (node, poll) = (name.into(), Duration::from_secs(5));
+        let (node, poll, rules) = (name.into(), POLL, self.rules);
         let path = self.dir.path().join(format!("{name}.json"));
         let recall = Some(Notes { path, source: "s3://bucket/lofi".into() });
-        let settings = Settings { node, grid: grid(), rules: rules(), poll, open, recall };
+        let settings = Settings { node, grid: grid(), rules, poll, open, recall };
         let (broken, told) = watch::channel(Arc::default());
         let outputs = Outputs { wishes, in_use, broken };
         let profile = receiver.borrow().profile.clone();

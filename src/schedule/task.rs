@@ -5,6 +5,7 @@ mod log;
 mod opening;
 mod operator;
 mod recall;
+mod show;
 
 use super::command::Command;
 use super::page::{Entry, FORMAT, Page, Reason};
@@ -21,6 +22,7 @@ use log::{Appended, Beat};
 use opening::{OPEN_AHEAD, Openings};
 pub use recall::Notes;
 use recall::Recall;
+pub use show::shared_margin;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -150,8 +152,10 @@ impl<S: Store, O: Open> Task<S, O> {
                     true
                 }
                 () = tokio::time::sleep_until(look) => {
+                    // Counted from its start: a slow answer puts off no look.
+                    let started = Instant::now();
                     let changed = keeper.look_at_store().await;
-                    look = Instant::now() + keeper.pause();
+                    look = started + keeper.pause();
                     changed
                 }
                 opened = keeper.openings.ended() => {
@@ -238,7 +242,8 @@ impl<S: Store, O: Open> Keeper<S, O> {
         self.aired.forget(now, HISTORY);
         self.logged.forget(now, HISTORY);
         let next_opening = self.open_what_is_near(now);
-        self.publish(now, &plan);
+        self.show();
+        self.tell(now, &plan);
         self.note(now);
         let again = [plan.again, next_opening].into_iter().flatten().min();
         // A turn costs next to nothing, so a bound that only rounding could exceed may be short.
@@ -276,6 +281,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
                 Ok(Appended::Written) => {
                     self.logged.apply(&page);
                     self.aired.apply(&page);
+                    self.show();
                     return true;
                 }
                 Ok(Appended::Lost) => return false,
@@ -283,6 +289,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
             }
         }
         self.aired.apply(&page);
+        self.show();
         true
     }
 
@@ -306,6 +313,7 @@ impl<S: Store, O: Open> Keeper<S, O> {
                     true => self.rejoin().await,
                     false => pages.iter().for_each(|page| self.aired.apply(page)),
                 }
+                self.show();
                 was.is_some() || !pages.is_empty()
             }
             Err(error) => {
@@ -367,30 +375,5 @@ impl<S: Store, O: Open> Keeper<S, O> {
         if self.alone.is_none() {
             tracing::info!(message_id = messages::STORE_BACK, "the schedule's store is back");
         }
-    }
-
-    fn publish(&self, now: Cell, plan: &plan::Extension) {
-        let behind = self.settings.grid.cells_in(OPEN_BEHIND);
-        // One airing before the oldest that may be read: a hole begins where it ends.
-        let first = self.aired.airings().position(|airing| airing.to.0 + behind > now.0);
-        let skip = first.unwrap_or(self.aired.airings().len()).saturating_sub(1);
-        let programme = Programme {
-            grid: self.settings.grid,
-            profile: self.shelf.profile.clone(),
-            standby: self.shelf.standby.clone(),
-            airings: self.aired.airings().skip(skip).cloned().collect(),
-            open: self.open.clone(),
-            alone: self.alone.clone(),
-        };
-        self.programme.send_replace(Arc::new(programme));
-        let wishes: Arc<[_]> = self.waiting.iter().chain(&plan.wishes).cloned().collect();
-        self.outputs.wishes.send_if_modified(|old| {
-            let changed = *old != wishes;
-            *old = wishes;
-            changed
-        });
-        let in_use = self.aired.from(Cell(now.0.saturating_sub(behind)));
-        let in_use: HashSet<_> = in_use.map(|airing| airing.entry.rendition.clone()).collect();
-        self.outputs.in_use.send_replace(Arc::new(in_use));
     }
 }

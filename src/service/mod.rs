@@ -77,12 +77,14 @@ const STANDBY: Duration = Duration::from_secs(120);
 const LOW: Duration = Duration::from_secs(15 * 60);
 /// … up to this, so that a page holds more than one entry.
 const HIGH: Duration = Duration::from_secs(20 * 60);
-/// Nearer than this, something ready is better than waiting for a render: the margin, the patience
+/// Beyond the margin, something ready is better within this than waiting for a render: the patience
 /// with the store (3 s), and some to spare.
-const MUST: Duration = Duration::from_secs(10);
+const MUST: Duration = Duration::from_secs(7);
 /// What is nearer than this may have been sent: more than a publisher's lead.
 const MARGIN: Duration = Duration::from_secs(3);
-/// How often the schedule's folder is looked at for another process's pages.
+/// The same where other nodes air the schedule too: they have to know of it as well. 12.75 s.
+const SHARED_MARGIN: Duration = schedule::task::shared_margin(POLL, publish::pace::LEAD);
+/// How often the schedule's folder is looked at for another node's or process's pages.
 const POLL: Duration = Duration::from_secs(5);
 /// Operators' requests that may wait; each is answered within a turn of the schedule.
 const COMMANDS: usize = 8;
@@ -245,7 +247,7 @@ impl Service {
         let settings = schedule::task::Settings {
             node: node.clone(),
             grid: profile.grid(),
-            rules: rules(&config, profile.grid()),
+            rules: rules(&config, profile.grid(), place.margin()),
             poll: POLL,
             open: move |id: &RenditionId| -> schedule::task::Opening {
                 let (renditions, id) = (renditions.clone(), id.clone());
@@ -344,13 +346,13 @@ fn stream_info(config: &Config) -> StreamInfo {
     }
 }
 
-fn rules(config: &Config, grid: Grid) -> Rules {
+fn rules(config: &Config, grid: Grid, margin: Duration) -> Rules {
     Rules {
         order: config.rotation.order,
         seed: schedule::rotation::seed(&config.channel),
         low: grid.cells_in(LOW),
         high: grid.cells_in(HIGH),
-        must: grid.cells_in(MUST),
-        margin: grid.cells_in(MARGIN),
+        must: grid.cells_in(margin + MUST),
+        margin: grid.cells_in(margin),
     }
 }

@@ -2,6 +2,7 @@
 //! that other nodes see as well.
 
 use super::stages::Stages;
+use super::{MARGIN, SHARED_MARGIN};
 use crate::aws::{Aws, Bucket};
 use crate::config::{Config, Source};
 use crate::host::folders::Folders;
@@ -11,6 +12,7 @@ use crate::render::task::{Exchange, Renditions, Settings};
 use crate::store::{Error, Folder, Put, Store, Version};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,14 @@ impl Place {
         match self {
             Self::Machine(_) => None,
             Self::Bucket(bucket) => Some(bucket.clone()),
+        }
+    }
+
+    /// How near the schedule may change.
+    pub(super) fn margin(&self) -> Duration {
+        match self {
+            Self::Machine(_) => MARGIN,
+            Self::Bucket(_) => SHARED_MARGIN,
         }
     }
 

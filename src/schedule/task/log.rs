@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// The most pages that are read at a start: more than a day of music, and more than any shuffle
 /// looks back.
@@ -28,9 +28,11 @@ const AT_ONCE: usize = 8;
 const MOST_AT_ONCE: usize = 32;
 /// An answer of the store is waited for this long; a write that takes longer may still happen.
 /// Nothing is decided meanwhile, so it is well below [`Rules::must`](crate::schedule::Rules::must).
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// Older pages that could not be read are asked for again this much later.
 const RETRY: Duration = Duration::from_secs(5);
+/// Removing old pages is given up after this; the next time goes on with them.
+const PRUNING: Duration = Duration::from_secs(60);
 
 /// The log of one profile.
 pub struct Log<S> {
@@ -43,6 +45,8 @@ pub struct Log<S> {
     older: Vec<u64>,
     /// At most one reader of them.
     reading: JoinSet<Vec<Page>>,
+    /// At most one who removes the oldest.
+    pruning: JoinSet<()>,
     /// Called whenever the store has answered, or not in time: there may be much to ask for in a row.
     beat: Beat,
 }
@@ -77,6 +81,7 @@ impl<S: Store> Log<S> {
             latest: Vec::new(),
             older: Vec::new(),
             reading: JoinSet::new(),
+            pruning: JoinSet::new(),
             beat: Box::new(|| ()),
         }
     }
@@ -146,11 +151,14 @@ impl<S: Store> Log<S> {
         !self.reading.is_empty() || !self.older.is_empty()
     }
 
-    /// Pages that were written since the last look, by whomever; at most [`HISTORY`] at a time.
+    /// Pages that were written since the last look, by whomever; at most [`HISTORY`] at a time, and
+    /// what comes within [`PATIENCE`]: a page that was read does not wait for the answer to the question
+    /// after it.
     pub async fn read_on(&mut self) -> Result<Vec<Page>, store::Error> {
         let mut pages = Vec::new();
+        let until = Instant::now() + PATIENCE;
         while (pages.len() as u64) < HISTORY {
-            let page = patient(self.pages.get(self.next)).await;
+            let page = patient_until(until, self.pages.get(self.next)).await;
             self.beat();
             match page {
                 Ok(Some(page)) => {
@@ -175,28 +183,13 @@ impl<S: Store> Log<S> {
             return Ok(Appended::Lost);
         }
         self.next = page.number + 1;
-        if self.next.is_multiple_of(PRUNE_EVERY) {
-            self.prune().await;
+        while self.pruning.try_join_next().is_some() {}
+        if self.next.is_multiple_of(PRUNE_EVERY) && self.pruning.is_empty() {
+            // It takes many requests, and the page that was written is to go on air.
+            let (pages, next) = (self.pages.clone(), self.next);
+            self.pruning.spawn(async move { drop(timeout(PRUNING, pages.prune(next)).await) });
         }
         Ok(Appended::Written)
-    }
-
-    /// Old pages are of no more use; that they stay for another while does no harm either.
-    async fn prune(&self) {
-        let store = &self.pages.store;
-        // The first keys are the oldest pages.
-        let keys = patient(store.list(&self.pages.folder, "")).await;
-        self.beat();
-        let Ok(keys) = keys else { return };
-        let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < self.next));
-        for key in old.take(PRUNE_EVERY as usize * 2) {
-            let removed = patient(store.remove(key)).await;
-            self.beat();
-            if let Err(error) = removed {
-                tracing::debug!(%error, "an old page of the schedule stays");
-                return;
-            }
-        }
     }
 }
 
@@ -250,6 +243,20 @@ impl<S: Store> Pages<S> {
         Ok(Some((first, last)))
     }
 
+    /// Removes what is too old when the page `next` comes. Old pages are of no more use; that they stay
+    /// for another while does no harm either.
+    async fn prune(self, next: u64) {
+        // The first keys are the oldest pages.
+        let Ok(keys) = patient(self.store.list(&self.folder, "")).await else { return };
+        let old = keys.iter().filter(|key| number(key).is_some_and(|n| n + KEPT < next));
+        for key in old.take(PRUNE_EVERY as usize * 2) {
+            if let Err(error) = patient(self.store.remove(key)).await {
+                tracing::debug!(%error, "an old page of the schedule stays");
+                return;
+            }
+        }
+    }
+
     /// The numbers of the pages after this one: the first [`PAGE`] of them.
     async fn after(&self, page: u64) -> Result<Vec<u64>, store::Error> {
         let keys = self.store.list(&self.folder, &self.key(page)).await?;
@@ -295,9 +302,16 @@ fn number(key: &str) -> Option<u64> {
 
 /// The store may take its time, but not for ever.
 async fn patient<T>(work: impl Future<Output = Result<T, store::Error>>) -> Result<T, store::Error> {
+    patient_until(Instant::now() + PATIENCE, work).await
+}
+
+async fn patient_until<T>(
+    until: Instant,
+    work: impl Future<Output = Result<T, store::Error>>,
+) -> Result<T, store::Error> {
     let late = |_| {
         let reason = format!("no answer within {} s", PATIENCE.as_secs());
         store::Error::new(store::Kind::Unreachable, "reach", "the schedule's store", reason)
     };
-    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
+    timeout_at(until, work).await.map_err(late)?
 }
