@@ -8,6 +8,7 @@
 mod fetch;
 mod give;
 mod known;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use super::share::{CHANGES, Change, Looked, Share, Shown};
 use super::workshop::blocking;
 use crate::media::{ContentHash, RenditionId};
 use crate::render::Unopened;
-use crate::render::exchange::{self, Sealed, There, Unfit, described, description};
+use crate::render::exchange::{self, Sealed, There, Unfit, description};
 use crate::render::profile::Profile;
 use crate::store::{self, Objects, Store};
 use crate::telemetry::messages;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(60);
 /// … for every thousand objects, so that more of them are looked at less often.
 const OBJECTS: usize = 1000;
-/// A look that takes longer than this is given up.
+/// A look is given up when a page of it takes longer than this.
 const LOOKING: Duration = Duration::from_secs(60);
 /// The pause after the first failure; it doubles up to [`LOOK`] times five.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -195,32 +196,6 @@ impl<B: Store + Objects> Exchange<B> {
                 Ok(()) = shown.changed() => {}
             }
         }
-    }
-
-    /// Lists what lies in the bucket. Says when to look again; nothing if it failed.
-    async fn look(&self) -> Option<Duration> {
-        let listed = timeout(LOOKING, self.inner.bucket.objects(exchange::FOLDER)).await;
-        let error = match listed {
-            Ok(Ok(objects)) => {
-                let ids = objects.iter().filter_map(|object| described(&object.key)).collect();
-                self.inner.update(|there| there.on_listing(ids));
-                return Some(LOOK * (objects.len() / OBJECTS + 1) as u32);
-            }
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let reason = format!("no answer within {} s", LOOKING.as_secs());
-                store::Error::new(store::Kind::Unreachable, "list", exchange::FOLDER, reason)
-            }
-        };
-        if self.inner.there.borrow().unseen.is_none() {
-            tracing::warn!(
-                message_id = messages::BUCKET_UNSEEN,
-                %error,
-                "the renditions in the bucket cannot be looked at"
-            );
-        }
-        self.inner.update(|there| there.unseen = Some(error));
-        None
     }
 
     /// Reads the descriptions of what is wanted, as many as there are. Whether none has failed.

@@ -199,6 +199,25 @@ async fn of_many_that_give_the_same_at_once_one_wins_and_nothing_of_the_others_s
     timeout(Duration::from_secs(20), removed).await.expect("a description, sound and pictures");
 }
 
+#[tokio::test]
+async fn a_look_goes_through_all_pages_of_the_folder_and_no_further() {
+    let bucket = Memory::default();
+    let mut first = Node::new(&bucket.another());
+    let ids: Vec<_> = (1..=3).map(|n| first.make(n)).collect();
+    first.give(&ids).await;
+    for n in 0..2_500 {
+        bucket.put_if_absent(&format!("renditions/{n:032x}/audio.flv"), Vec::new()).await.unwrap();
+        bucket.put_if_absent(&format!("songs/{n}.mp3"), Vec::new()).await.unwrap();
+    }
+    bucket.put_if_absent("art/cover.png", Vec::new()).await.unwrap();
+    let looker = Node::new(&bucket);
+    looker.shows(&ids, &[]);
+    let again = looker.exchange.look().await.expect("it is looked at");
+    assert_eq!(again, 3 * LOOK, "2509 objects");
+    let there = looker.share.there.borrow();
+    assert!(there.listed && ids.iter().all(|id| there.has(id)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_does_not_answer_is_given_up_and_leaves_nothing_behind() {
     let bucket = Memory::default();
