@@ -20,6 +20,11 @@ const LAST: Duration = Duration::from_millis(1500);
 /// As long as requests fail, this many periods pass before the next one.
 const PATIENCE: u32 = 6;
 
+/// The longest time that the lines of one request may span.
+const SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+/// Older lines are not taken.
+const OLDEST: Duration = SPAN.saturating_mul(14);
+
 /// Where the log goes.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -52,6 +57,12 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
         if lines.is_empty() {
             continue;
         }
+        let at = SystemTime::now();
+        let (mut batches, late) = batches(lines, at);
+        dropped += late;
+        // Those after the first wait for the next period.
+        let lines = if batches.is_empty() { continue } else { batches.remove(0) };
+        shipment.put_back(batches.concat());
         let Some(sent) = cancel.run_until_cancelled(timeout(LIMIT, sender.send(&lines))).await else {
             shipment.put_back(lines);
             break;
@@ -84,8 +95,35 @@ pub async fn run(aws: Aws, place: Place, shipment: Shipment, cancel: Cancellatio
     }
     if trouble.is_none() {
         // What does not arrive now is in the journal.
-        let _ = timeout(LAST, sender.send(&shipment.take())).await;
+        let (last, _) = batches(shipment.take(), SystemTime::now());
+        let send = async {
+            for lines in &last {
+                sender.send(lines).await?;
+            }
+            Ok::<_, Cause>(())
+        };
+        let _ = timeout(LAST, send).await;
     }
+}
+
+/// The lines as requests may carry them, in order of their times: none spans more than [`SPAN`], or all
+/// of it would be refused. What is older than [`OLDEST`] never would be taken; how many those are.
+fn batches(mut lines: Vec<Line>, now: SystemTime) -> (Vec<Vec<Line>>, usize) {
+    let all = lines.len();
+    lines.retain(|line| now.duration_since(line.at).is_ok_and(|age| age < OLDEST) || line.at >= now);
+    let dropped = all - lines.len();
+    // A request is refused whose events are not in order, and a clock may have been set back.
+    lines.sort_by_key(|line| line.at);
+    let mut batches: Vec<Vec<Line>> = Vec::new();
+    for line in lines {
+        match batches.last_mut() {
+            Some(batch) if line.at.duration_since(batch[0].at).is_ok_and(|span| span < SPAN) => {
+                batch.push(line)
+            }
+            _ => batches.push(vec![line]),
+        }
+    }
+    (batches, dropped)
 }
 
 /// What becomes of lines that were not taken: they wait, unless they are refused for themselves. Those
@@ -130,9 +168,7 @@ impl Sender {
             }
             self.made = true;
         }
-        let mut events: Vec<_> = lines.iter().filter_map(event).collect();
-        // A request is refused whose events are not in order, and a clock may have been set back.
-        events.sort_by_key(InputLogEvent::timestamp);
+        let events: Vec<_> = lines.iter().filter_map(event).collect();
         let put = client.put_log_events().log_group_name(group).log_stream_name(stream);
         let sent = put.set_log_events(Some(events)).send().await;
         // Somebody may have removed the stream; it is made again next time.
@@ -149,6 +185,7 @@ fn event(line: &Line) -> Option<InputLogEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn lines_wait_for_a_service_that_may_take_them_later_and_not_for_one_that_calls_them_wrong() {
@@ -163,5 +200,24 @@ mod tests {
         let shipment = Shipment::default();
         assert_eq!(not_taken(&shipment, lines(), &Cause::new(Kind::Invalid, "")), 3);
         assert!(shipment.take().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_quiet_log_arrives_a_day_at_a_time_and_loses_only_what_is_too_old(
+            hours in prop::collection::vec(0u64..500, 0..40),
+        ) {
+            const HOUR: Duration = Duration::from_secs(3600);
+            let now = UNIX_EPOCH + 10_000 * HOUR;
+            let lines = hours.iter().map(|age| Line { at: now - *age as u32 * HOUR, text: "on air".to_owned() });
+            let (batches, dropped) = batches(lines.collect(), now);
+            prop_assert_eq!(dropped, hours.iter().filter(|age| **age >= 14 * 24).count());
+            prop_assert_eq!(batches.iter().map(Vec::len).sum::<usize>() + dropped, hours.len());
+            prop_assert!(batches.concat().is_sorted_by_key(|line| line.at));
+            for batch in &batches {
+                let span = batch[batch.len() - 1].at.duration_since(batch[0].at).unwrap();
+                prop_assert!(span < 24 * HOUR);
+            }
+        }
     }
 }
