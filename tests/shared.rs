@@ -5,16 +5,17 @@ mod rig;
 
 use nonstop::aws::Bucket;
 use nonstop::store::{Objects, Store};
-use rig::corpus::{self, FEW};
+use rig::corpus::{self, FEW, Item, LONG};
 use rig::daemon::{Channel, Daemon};
 use rig::front::{Front, Weather};
 use rig::moto::Moto;
 use rig::nginx::Nginx;
 use rig::programme::Programme;
+use rig::recording::Proof;
 use rig::wire::Wire;
 use rig::{Scratch, recording, wait};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const SOON: Duration = Duration::from_secs(30);
 /// The first track has to be fetched and rendered.
@@ -45,12 +46,16 @@ struct Cloud {
 
 impl Cloud {
     fn with_music(name: &'static str) -> Self {
+        Self::with(name, &FEW)
+    }
+
+    fn with(name: &'static str, items: &[Item; 3]) -> Self {
         let scratch = Scratch::new(name);
         let moto = Moto::start(scratch.path());
         moto.make_bucket(name);
         let cloud = Self { moto, name, scratch };
         let music = cloud.scratch.folder("music");
-        for item in &FEW[..3] {
+        for item in items {
             let path = item.put(&music);
             let file = path.file_name().and_then(|name| name.to_str()).expect("the corpus has plain names");
             cloud.put(file, &path);
@@ -342,4 +347,42 @@ fn a_background_that_cannot_be_fetched_silences_nobody_and_nodes_that_have_it_pl
         let proof = recording::prove(&server.recordings(), &mut cloud.programme(node));
         assert!(proof.unbroken() > 6.0, "{}", proof.describe());
     }
+}
+
+#[test]
+fn what_an_operator_skips_is_skipped_by_both_nodes_at_one_frame() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let given = std::env::var("SHARED_SEED").ok().map(|text| text.parse().expect("a number"));
+    let mut seed = given.unwrap_or(u64::from(now.subsec_nanos()));
+    println!("SHARED_SEED={seed}");
+    let cloud = Cloud::with("skips", &LONG);
+    let servers = [Nginx::start(), Nginx::start()];
+    let nodes = [cloud.node("here", &servers[0].url()), cloud.node("there", &servers[1].url())];
+    let mut here = nodes[0].run();
+    here.wait_for_music(RENDERED);
+    wait::until("all is in the bucket", RENDERED, || (cloud.renditions() == 4).then_some(()));
+    let mut there = nodes[1].run();
+    there.wait_for_music(RENDERED);
+    // What is to come is open on both by then.
+    wait::let_pass(Duration::from_secs(5));
+    servers.iter().for_each(Nginx::set_aside);
+    for number in 0..3 {
+        // Between two looks at the bucket, wherever that is.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        wait::let_pass(Duration::from_millis((seed >> 33) % 5_000));
+        let before = there.status().expect("it answers")["now"].clone();
+        let skipped = nodes[number % 2].command(&["skip"], false);
+        assert!(skipped.status.success(), "{}", String::from_utf8_lossy(&skipped.stderr));
+        there.wait_for("another is on air", SOON, |status| (status["now"] != before).then_some(()));
+    }
+    wait::let_pass(Duration::from_secs(8));
+    assert_eq!(here.stop(), 0);
+    assert_eq!(there.stop(), 0);
+    let spans = servers.iter().zip(&nodes).map(|(server, node)| {
+        let proof = recording::prove(&server.recordings(), &mut cloud.programme(node));
+        assert!(proof.unbroken() > 25.0 && proof.spans.len() == 1, "{}", proof.describe());
+        proof.spans
+    });
+    let both = Proof::of(spans.flatten().collect(), u64::from(nodes[0].fps));
+    assert!(both.unbroken() > 25.0 && both.overlap() > 25.0, "{}", both.describe());
 }
