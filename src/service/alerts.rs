@@ -13,7 +13,6 @@ use crate::telemetry::alert::{Alert, Alerts, Kept, Look};
 use crate::telemetry::messages;
 use crate::telemetry::webhook::Post;
 use crate::telemetry::webhook::task::{self, LAST, ON_THE_WAY, Target};
-use reqwest::Client;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,14 +20,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks: a notice is told within this and the time that a request takes.
 const LOOK: Duration = Duration::from_secs(1);
-/// A secret that cannot be read is asked for again after this.
-const AGAIN: Duration = Duration::from_secs(30);
-/// How long the state folder may take; it is small and was used a moment ago.
+/// How long the state folder may take, or a file with an address: they are small.
 const DISK: Duration = Duration::from_secs(1);
 
 /// Starts who looks and who posts. `soon` is told of a notice.
@@ -44,13 +41,22 @@ pub(super) fn start(
     let (taken, heard) = mpsc::channel(ON_THE_WAY);
     for webhook in webhooks.iter().cloned() {
         let (sender, posts) = mpsc::channel(ON_THE_WAY);
-        senders.push(sender);
+        senders.push((webhook.name.clone(), sender));
         let (secrets, credentials, stop) = (aws.secrets(), credentials.clone(), stop.clone());
         let taken = taken.clone();
+        let Webhook { name, address, kind } = webhook;
+        let target = Target { name, address: Place { address, secrets, credentials }, kind };
         feed(stages, "webhook", async move {
-            let found = stop.run_until_cancelled(find(webhook, secrets, credentials)).await;
-            if let Some(Some((target, client))) = found {
-                task::run(target, client, posts, taken, stop).await;
+            // Reading the system's certificates takes some milliseconds.
+            match spawn_blocking(task::client).await {
+                Ok(Ok(client)) => task::run(target, client, posts, taken, stop).await,
+                Ok(Err(error)) => tracing::error!(
+                    message_id = messages::WEBHOOK_KEY,
+                    webhook = target.name,
+                    error = format!("nothing can be posted from here: {error}"),
+                    "a webhook's address cannot be read, and it gets no alerts"
+                ),
+                Err(_) => {}
             }
         });
     }
@@ -68,7 +74,7 @@ fn soon_is_wanted(soon: &Arc<Notify>) -> bool {
 async fn watch(
     desk: Desk,
     mut told: Told,
-    (targets, mut heard): (Vec<mpsc::Sender<Post>>, mpsc::Receiver<String>),
+    (targets, mut heard): (Vec<(String, mpsc::Sender<Post>)>, mpsc::Receiver<String>),
     soon: Arc<Notify>,
     stop: CancellationToken,
 ) {
@@ -93,10 +99,10 @@ async fn watch(
             time: SystemTime::now().into(),
             alert,
         };
-        for target in &targets {
-            // A target whose address is not known yet, or which is gone, has no room: it is told
-            // the next thing.
-            let _ = target.try_send(post.clone());
+        for (webhook, target) in &targets {
+            if let Err(error) = target.try_send(post.clone()) {
+                task::unheard(webhook, post.event, &error.to_string());
+            }
         }
     };
     let hear = |alerts: &mut Alerts, id: &str, off: &BTreeMap<String, String>| {
@@ -196,40 +202,28 @@ impl Told {
     }
 }
 
-/// The webhook with its address; none if that is wrong, and said.
-async fn find(webhook: Webhook, secrets: Secrets, credentials: Option<PathBuf>) -> Option<(Target, Client)> {
-    let Webhook { name, address, kind } = webhook;
-    let mut told = false;
-    let url = loop {
-        let (error, passes) = match &address {
-            Address::Url(url) => break url.clone(),
+/// Where a webhook's address is kept.
+struct Place {
+    address: Address,
+    secrets: Secrets,
+    credentials: Option<PathBuf>,
+}
+
+impl task::Address for Place {
+    async fn read(&self) -> Result<Secret, String> {
+        match &self.address {
+            Address::Url(url) => Ok(url.clone()),
             Address::Kept(KeySource::Secret { secret, field }) => {
-                match secrets.address(secret, field.as_deref()).await {
-                    Ok(url) => break url,
-                    Err(error) => (error.to_string(), true),
-                }
+                let address = self.secrets.address(secret, field.as_deref()).await;
+                address.map_err(|error| error.to_string())
             }
-            Address::Kept(source) => match read(source.clone(), credentials.clone()).await {
-                Ok(url) => break url,
-                Err(error) => (error, false),
-            },
-        };
-        if !std::mem::replace(&mut told, true) {
-            tracing::error!(
-                message_id = messages::WEBHOOK_KEY,
-                webhook = name,
-                error,
-                "a webhook's address cannot be read, and it gets no alerts"
-            );
+            Address::Kept(source) => {
+                let reading = read(source.clone(), self.credentials.clone());
+                let late = || format!("reading it takes longer than {} s", DISK.as_secs());
+                timeout(DISK, reading).await.map_err(|_| late()).flatten()
+            }
         }
-        if !passes {
-            return None;
-        }
-        sleep(AGAIN).await;
-    };
-    // Reading the system's certificates takes some milliseconds.
-    let client = spawn_blocking(task::client).await.ok()?.ok()?;
-    Some((Target { name, url, kind }, client))
+    }
 }
 
 async fn read(source: KeySource, credentials: Option<PathBuf>) -> Result<Secret, String> {

@@ -5,8 +5,10 @@
 //! machine has two minutes. When the queue is full, the oldest alert that is no notice is given up.
 //!
 //! What is answered with 2xx has been taken. A connection that fails, 408, 429 and 5xx are tried again
-//! after 1, 2, 4 … 30 s, or when the answer says; anything else never will be taken and is given up,
-//! as is what has waited for [`LASTS`]. A redirect is among that: it would carry the alert to a place
+//! after 1, 2, 4 … 30 s, or when the answer says, and so is all while the address is not known. 401,
+//! 403, 404 and 410 may mean that the address was changed where it is kept: it is read anew, and if it
+//! is another, the alert goes there. Anything else never will be taken and is given up, as is what has
+//! waited for [`LASTS`]. A redirect is among that: it would carry the alert to a place
 //! that nobody configured.
 
 mod payload;
@@ -33,6 +35,8 @@ pub enum Outcome {
     Taken,
     /// It may be taken later, not before the given time if there is one.
     Later(String, Option<Duration>),
+    /// It never will be at this address.
+    NotHere(String),
     /// It never will be.
     Never(String),
 }
@@ -43,6 +47,7 @@ pub fn judge(status: u16, retry_after: Option<u64>) -> Outcome {
     match status {
         200..=299 => Outcome::Taken,
         408 | 429 | 500..=599 => Outcome::Later(reason, retry_after.map(Duration::from_secs)),
+        401 | 403 | 404 | 410 => Outcome::NotHere(reason),
         300..=399 => Outcome::Never(format!("{reason}, a redirect, which is not followed")),
         _ => Outcome::Never(reason),
     }
@@ -114,7 +119,7 @@ impl Queue {
                 self.done(index);
                 None
             }
-            Outcome::Never(reason) => {
+            Outcome::Never(reason) | Outcome::NotHere(reason) => {
                 self.done(index);
                 Some(Lost { event, reason })
             }

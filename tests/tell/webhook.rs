@@ -5,6 +5,7 @@ use crate::rig::corpus::FEW;
 use crate::rig::daemon::{Channel, KEY};
 use crate::rig::imds::Metadata;
 use crate::rig::nginx::Nginx;
+use crate::rig::wait;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -127,4 +128,36 @@ fn a_notice_is_told_within_three_seconds_of_its_announcement() {
     let alert: Value = serde_json::from_str(&posted.body).expect("alerts are JSON");
     assert_eq!(alert["event"], "notice", "{alert}");
     assert!(took < NOTICED, "it took {took:?} to tell");
+}
+
+#[test]
+fn an_address_that_comes_late_or_changes_is_taken_up_without_a_restart() {
+    let (nginx, metadata) = (Nginx::start(), Metadata::start());
+    let (address, posts) = server(&[204, 410]);
+    let mut channel = Channel::with("moved", &FEW);
+    channel.to("tube", &nginx.url(), None, "");
+    channel.environment = vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url())];
+    let file = channel.path().join("webhook-address");
+    channel.more = format!("[[webhook]]\nurl = {{ file = \"{}\" }}\n", file.display());
+    let mut daemon = channel.run();
+    daemon.wait_for_ingest(0, 0, "live", RENDERED);
+    wait::until("the daemon says that there is no address", TOLD, || {
+        let log = std::fs::read_to_string(channel.log()).ok()?;
+        log.contains("address cannot be read").then_some(())
+    });
+    metadata.interrupt(Duration::from_secs(120));
+    daemon.wait_for("the notice is known", TOLD, |status| (!status["notice"].is_null()).then_some(()));
+    let put =
+        |path: &str| std::fs::write(&file, format!("http://{address}/{path}\n")).expect("it can be written");
+    let next = || {
+        let posted = posts.recv_timeout(TOLD).expect("an alert comes");
+        let alert: Value = serde_json::from_str(&posted.body).expect("alerts are JSON");
+        (posted.path, alert["event"].as_str().expect("an alert has an event").to_owned())
+    };
+    put("late");
+    assert_eq!(next(), ("/late".to_owned(), "notice".to_owned()));
+    put("moved");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(next(), ("/late".to_owned(), "drained".to_owned()), "it is not taken there any more");
+    assert_eq!(next(), ("/moved".to_owned(), "drained".to_owned()));
 }

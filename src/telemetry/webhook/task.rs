@@ -23,13 +23,19 @@ pub const LAST: Duration = Duration::from_secs(1);
 pub const ON_THE_WAY: usize = 16;
 
 /// Who is told, and how.
-pub struct Target {
+pub struct Target<A> {
     /// For the log.
     pub name: String,
     /// Where.
-    pub url: Secret,
+    pub address: A,
     /// In which form.
     pub kind: WebhookKind,
+}
+
+/// Where an address is kept. It may change there.
+pub trait Address: Send + Sync {
+    /// What it is now. Ends within seconds.
+    fn read(&self) -> impl Future<Output = Result<Secret, String>> + Send;
 }
 
 /// A client for all targets: TLS by rustls on *ring* with the system's certificates, no redirects,
@@ -59,8 +65,8 @@ pub fn client() -> reqwest::Result<Client> {
 
 /// Posts what comes in `posts` to one target, until there are no more to come or `cancel`; then for a
 /// moment what is left. The ids of those that were taken go to `heard`.
-pub async fn run(
-    target: Target,
+pub async fn run<A: Address>(
+    target: Target<A>,
     client: Client,
     mut posts: mpsc::Receiver<Post>,
     heard: mpsc::Sender<String>,
@@ -68,8 +74,11 @@ pub async fn run(
 ) {
     let mut queue = Queue::default();
     let mut open = true;
+    let mut way = Way { target: &target, client, url: None, told: false };
+    // One that cannot be read is heard of now, and not when there is something to tell.
+    cancel.run_until_cancelled(way.find()).await;
     while open || !queue.is_empty() {
-        let turn = turn(&target, &client, &mut queue, (&mut posts, &heard), open);
+        let turn = turn(&mut way, &mut queue, (&mut posts, &heard), open);
         match cancel.run_until_cancelled(turn).await {
             Some(more) => open = more,
             None => break,
@@ -77,7 +86,7 @@ pub async fn run(
     }
     let rest = async {
         while open || !queue.is_empty() {
-            open = turn(&target, &client, &mut queue, (&mut posts, &heard), open).await;
+            open = turn(&mut way, &mut queue, (&mut posts, &heard), open).await;
         }
     };
     // What is not taken by then is lost with the process; the log has it.
@@ -86,19 +95,18 @@ pub async fn run(
 
 /// Waits for a new alert, or sends one to its end. Gives whether more may come. Cancel-safe: what is
 /// being sent stays in the queue.
-async fn turn(
-    target: &Target,
-    client: &Client,
+async fn turn<A: Address>(
+    way: &mut Way<'_, A>,
     queue: &mut Queue,
     (posts, heard): (&mut mpsc::Receiver<Post>, &mpsc::Sender<String>),
     mut open: bool,
 ) -> bool {
-    let now = Instant::now();
+    let (now, name) = (Instant::now(), &way.target.name);
     let due = queue.due(now).cloned();
     let urgent = queue.urgent();
     let sending = async {
         match &due {
-            Some(post) => (post.id.clone(), send(target, client, post).await),
+            Some(post) => (post.id.clone(), way.send(post).await),
             None => std::future::pending().await,
         }
     };
@@ -115,7 +123,7 @@ async fn turn(
             biased;
             post = posts.recv(), if open => {
                 match post {
-                    Some(post) => tell(target, queue.put(post, Instant::now())),
+                    Some(post) => tell(name, queue.put(post, Instant::now())),
                     None => open = false,
                 }
                 // What is being sent goes on, unless something came that cannot wait.
@@ -128,7 +136,7 @@ async fn turn(
                     // Whoever has no room for it takes it for one that nobody has heard of.
                     let _ = heard.try_send(id.clone());
                 }
-                tell(target, queue.on(&id, outcome, Instant::now()));
+                tell(name, queue.on(&id, outcome, Instant::now()));
                 return open;
             }
             () = &mut rest => return open,
@@ -136,34 +144,89 @@ async fn turn(
     }
 }
 
-async fn send(target: &Target, client: &Client, post: &Post) -> Outcome {
-    let Ok(url) = Url::parse(target.url.expose()) else {
-        return Outcome::Never("its address is none".to_owned());
-    };
-    let request = client
-        .post(url)
-        .header(CONTENT_TYPE, "application/json")
-        // Whoever receives it twice, as an answer was lost, can tell.
-        .header(HeaderName::from_static("idempotency-key"), &post.id)
-        .body(body(post, target.kind).to_string());
-    match request.send().await {
-        Ok(answer) => {
-            let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-            judge(answer.status().as_u16(), after)
+/// The way to a target.
+struct Way<'a, A> {
+    target: &'a Target<A>,
+    client: Client,
+    /// Where it was when it was last read.
+    url: Option<Secret>,
+    /// Whether it was said that it cannot be read.
+    told: bool,
+}
+
+impl<A: Address> Way<'_, A> {
+    /// Reads where the target is; says once that this fails.
+    async fn find(&mut self) -> Result<(), String> {
+        match self.target.address.read().await {
+            Ok(url) => (self.url, self.told) = (Some(url), false),
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::error!(
+                        message_id = messages::WEBHOOK_KEY,
+                        webhook = self.target.name,
+                        error,
+                        "a webhook's address cannot be read, and it gets no alerts"
+                    );
+                }
+                return Err(error);
+            }
         }
-        Err(error) => Outcome::Later(cause(&error.without_url()), None),
+        Ok(())
+    }
+
+    /// Cancel-safe.
+    async fn send(&mut self, post: &Post) -> Outcome {
+        if self.url.is_none()
+            && let Err(error) = self.find().await
+        {
+            return Outcome::Later(error, None);
+        }
+        let outcome = self.post(post).await;
+        let Outcome::NotHere(reason) = outcome else { return outcome };
+        let before = self.url.take();
+        let url = |url: &Option<Secret>| url.as_ref().map(|url| url.expose().to_owned());
+        if self.find().await.is_err() || url(&self.url) == url(&before) {
+            return Outcome::Never(reason);
+        }
+        self.post(post).await
+    }
+
+    async fn post(&self, post: &Post) -> Outcome {
+        let Some(Ok(url)) = self.url.as_ref().map(|url| Url::parse(url.expose())) else {
+            return Outcome::NotHere("its address is none".to_owned());
+        };
+        let request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            // Whoever receives it twice, as an answer was lost, can tell.
+            .header(HeaderName::from_static("idempotency-key"), &post.id)
+            .body(body(post, self.target.kind).to_string());
+        match request.send().await {
+            Ok(answer) => {
+                let after = answer.headers().get(RETRY_AFTER);
+                let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
+                judge(answer.status().as_u16(), after)
+            }
+            Err(error) => Outcome::Later(cause(&error.without_url()), None),
+        }
     }
 }
 
-fn tell(target: &Target, lost: Option<Lost>) {
+/// Says that a webhook does not get an alert, and why.
+pub fn unheard(webhook: &str, event: &str, reason: &str) {
+    tracing::warn!(
+        message_id = messages::WEBHOOK_UNHEARD,
+        webhook,
+        event,
+        error = reason,
+        "a webhook did not take an alert, and it is given up"
+    );
+}
+
+fn tell(webhook: &str, lost: Option<Lost>) {
     if let Some(Lost { event, reason }) = lost {
-        tracing::warn!(
-            message_id = messages::WEBHOOK_UNHEARD,
-            webhook = target.name,
-            event,
-            error = reason,
-            "a webhook did not take an alert, and it is given up"
-        );
+        unheard(webhook, event, &reason);
     }
 }
 

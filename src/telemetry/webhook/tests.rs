@@ -72,8 +72,11 @@ fn failures_are_tried_again_ever_more_seldom_until_it_is_too_late() {
 fn an_answer_says_whether_to_try_again() {
     assert_eq!(judge(204, None), Outcome::Taken);
     assert!(matches!(judge(429, Some(7)), Outcome::Later(_, Some(after)) if after == Duration::from_secs(7)));
-    for status in [301, 400, 401, 404, 410] {
+    for status in [301, 400, 405, 413] {
         assert!(matches!(judge(status, None), Outcome::Never(_)), "{status}");
+    }
+    for status in [401, 403, 404, 410] {
+        assert!(matches!(judge(status, None), Outcome::NotHere(_)), "{status}");
     }
     let (now, mut queue) = (Instant::now(), Queue::default());
     queue.put(post(1, off_air()), now);
