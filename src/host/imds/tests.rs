@@ -195,3 +195,16 @@ async fn a_fake_before_the_real_one_passes_on_what_it_does_not_know() {
     assert_eq!(imds.get(PATH).await, Ok(Some("something".into())));
     assert_eq!(imds.get("/none").await, Ok(None));
 }
+
+#[tokio::test]
+async fn a_fake_that_many_have_asked_for_tokens_still_gives_them() {
+    let (fake, mut first) = service().await;
+    first.get(PATH).await.unwrap();
+    for _ in 0..300 {
+        let mut client = Imds::new(first.endpoint());
+        assert_eq!(client.get(PATH).await, Ok(Some("something".into())));
+    }
+    // Its token was the oldest.
+    assert_eq!(first.get(PATH).await, Ok(Some("something".into())));
+    assert_eq!(fake.asked(TOKEN), 302);
+}
