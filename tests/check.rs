@@ -149,3 +149,43 @@ async fn of_the_configuration_alone_nothing_else_has_to_be_there() {
     assert!(text.lines().next().unwrap().contains("bitrat"), "the reason comes first:\n{text}");
     assert_eq!(exit, 78);
 }
+
+#[tokio::test]
+async fn what_is_told_by_itself_is_looked_at_and_nobody_is_told_anything() {
+    let fine = Ingest::start(Options::default()).await;
+    let posted = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut channel = Channel::new("check-tells").to("fine", &fine, "");
+    let url = format!("http://{}/s3cr3t-path", posted.local_addr().unwrap());
+    let hook = channel.file("hook", &url);
+    let missing = channel.scratch.path().join("missing");
+    channel.config += &format!(
+        "[[webhook]]\nname = \"here\"\nurl = \"{url}\"\n[[webhook]]\nname = \"kept\"\nurl = {{ file = {hook:?} }}\n\
+         [metrics]\nlisten = \"{taken}\"\n"
+    );
+    let (text, exit) = channel.check(&["--offline"]).await;
+    has(&text, "✓ webhook here its address is in the configuration");
+    has(&text, &format!("✓ webhook kept its address is in {}", hook.display()));
+    has(&text, &format!("✓ metrics {taken} is free"));
+    assert!(!text.contains("s3cr3t-path") && exit == 0, "{text}");
+
+    channel.config += &format!(
+        "[[webhook]]\nname = \"lost\"\nurl = {{ file = {missing:?} }}\n\
+         [[webhook]]\nname = \"handed\"\nurl = {{ credential = \"hook\" }}\n"
+    );
+    let other = std::net::TcpListener::bind(taken).unwrap();
+    let (text, exit) = channel.check(&["--offline"]).await;
+    let gone = format!("{} cannot be read: No such file", missing.display());
+    has(&text, &format!("✗ webhook lost the webhook gets no alerts: {gone}"));
+    has(&text, "✗ webhook handed the webhook gets no alerts: the credential \"hook\" was not handed over");
+    assert!(text.contains("LoadCredential=hook:/etc/nonstop/hook"), "{text}");
+    has(
+        &text,
+        &format!("✗ metrics metrics cannot be served: {taken} cannot be taken: Address already in use"),
+    );
+    assert!(text.contains("choose another port in [metrics] listen"), "{text}");
+    assert_eq!(exit, 78, "{text}");
+    posted.set_nonblocking(true).unwrap();
+    assert!(posted.accept().is_err(), "nothing is posted");
+    drop(other);
+}

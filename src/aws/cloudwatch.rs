@@ -6,9 +6,13 @@ use crate::store::Kind;
 use crate::telemetry::messages;
 use crate::telemetry::minute::{Datum, Minutes};
 use crate::telemetry::sample::Sample;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use aws_smithy_runtime_api::client::result::SdkError;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -99,6 +103,23 @@ async fn send(aws: &Aws, client: &mut Option<Client>, place: &Place, data: Vec<D
     let data = data.into_iter().map(|datum| metric(&place.channel, &datum)).collect();
     let request = client.put_metric_data().namespace(&place.namespace).set_metric_data(Some(data));
     request.send().await.map(drop).map_err(Cause::of)
+}
+
+/// Whether region and credentials are there, without which no request is made. Whether one would be
+/// allowed, only a metric could tell.
+///
+/// # Errors
+/// Something is missing, or could not be had in time.
+pub async fn ready(aws: &Aws) -> Result<(), Cause> {
+    let look = async {
+        let provider = aws.config().await?.credentials_provider();
+        let found = match provider {
+            Some(provider) => provider.provide_credentials().await.map(drop),
+            None => Err(CredentialsError::not_loaded_no_source()),
+        };
+        found.map_err(|error| Cause::of(SdkError::<PutMetricDataError, _>::construction_failure(error)))
+    };
+    timeout(LIMIT, look).await.unwrap_or_else(|_| Err(Cause::late(LIMIT)))
 }
 
 fn metric(channel: &str, datum: &Datum) -> MetricDatum {

@@ -126,6 +126,16 @@ fn batches(mut lines: Vec<Line>, now: SystemTime) -> (Vec<Vec<Line>>, usize) {
     (batches, dropped)
 }
 
+/// Sends one line as [`run`] does, to see whether it can.
+///
+/// # Errors
+/// It was not taken, or there was no answer in time.
+pub async fn attempt(aws: &Aws, place: Place, text: &str) -> Result<(), Cause> {
+    let mut sender = Sender { aws: aws.clone(), place, client: None, made: false };
+    let line = Line { at: SystemTime::now(), text: text.to_owned() };
+    timeout(LIMIT, sender.send(&[line])).await.unwrap_or_else(|_| Err(Cause::late(LIMIT)))
+}
+
 /// What becomes of lines that were not taken: they wait, unless they are refused for themselves. Those
 /// would be refused again, and what is newer with them; the journal has them. Gives how many are dropped.
 fn not_taken(shipment: &Shipment, lines: Vec<Line>, error: &Cause) -> usize {
@@ -151,11 +161,7 @@ impl Sender {
         }
         let client = match &mut self.client {
             Some(client) => client,
-            empty => {
-                let config = self.aws.config().await;
-                let config = config.map_err(|error| Cause::new(Kind::Other, error.to_string()))?;
-                empty.insert(Client::new(config))
-            }
+            empty => empty.insert(Client::new(self.aws.config().await?)),
         };
         let Place { group, stream } = &self.place;
         if !self.made {

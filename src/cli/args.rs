@@ -79,8 +79,8 @@ pub enum Verb {
     /// Check everything that going on the air needs
     ///
     /// Configuration, FFmpeg, folders, media, stream keys, each ingest up to the point where it
-    /// would publish, bitrate, cost: a line each, with a hint where something is amiss. Nothing
-    /// reaches any viewer.
+    /// would publish, webhooks' addresses, the metrics' port, the log group, bitrate, cost: a line
+    /// each, with a hint where something is amiss. Nothing reaches any viewer, or any webhook.
     Check {
         /// FFmpeg's program [default: the one in PATH]
         #[arg(long, value_name = "PROGRAM")]

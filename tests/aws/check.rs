@@ -15,6 +15,7 @@ struct Check {
     source: &'static str,
     key: &'static str,
     background: Option<&'static str>,
+    more: &'static str,
 }
 
 impl Check {
@@ -24,6 +25,7 @@ impl Check {
             source: "s3://check-music/lofi",
             key: "{ secret = \"check/key\", field = \"youtube\" }",
             background: None,
+            more: "",
         }
     }
 
@@ -39,8 +41,8 @@ impl Check {
         let background = self.background.map(|name| format!("background = \"{name}\"\n")).unwrap_or_default();
         let config = format!(
             "channel = \"lofi\"\n[media]\nsource = \"{}\"\n{background}[[destination]]\nname = \"youtube\"\n\
-             primary = \"rtmp://127.0.0.1:1/live2\"\nkey = {}\n",
-            self.source, self.key
+             primary = \"rtmp://127.0.0.1:1/live2\"\nkey = {}\n{}",
+            self.source, self.key, self.more
         );
         let file = scratch.path().join("nonstop.toml");
         std::fs::write(&file, config).unwrap();
@@ -185,6 +187,58 @@ fn what_the_policy_denies_is_named_with_what_to_allow() {
     check(&http).says(&[
         "✗ bucket write the store does not honour If-Match on s3://check-music/lofi/renditions/",
         "does not honour If-Match on s3://check-music/lofi/slots/",
+    ]);
+}
+
+#[test]
+fn the_log_group_and_a_webhook_s_secret_are_tried_and_no_metric_is_sent() {
+    let moto = Moto::shared();
+    let hook = "https://hooks.example.com/ch3c-kh00k";
+    moto.call("secretsmanager.CreateSecret", &json!({"Name": "check/hook", "SecretString": hook}));
+    moto.call("secretsmanager.CreateSecret", &json!({"Name": "check/other", "SecretString": "ch3c-kh00k"}));
+    moto.call("Logs_20140328.CreateLogGroup", &json!({ "logGroupName": "/check/logs" }));
+    let mut check = Check::at(moto);
+    check.more = "[cloudwatch]\nnamespace = \"check\"\nlogs = \"/check/logs\"\n\
+                  [[webhook]]\nname = \"ops\"\nurl = { secret = \"check/hook\" }\n";
+    let good = [
+        "✓ webhook ops its address is in the secret check/hook",
+        "· CloudWatch metrics go to check; whether the role's policy allows cloudwatch:PutMetricData was not",
+        "✓ log group /check/logs takes lines",
+    ];
+    check.says(&good);
+    // The stream is there by now.
+    let said = check.says(&good);
+    assert!(!said.contains("kh00k"), "{said}");
+    let request = json!({ "logGroupName": "/check/logs", "logStreamName": "lofi/check" });
+    let events = moto.call("Logs_20140328.GetLogEvents", &request);
+    assert_eq!(events["events"].as_array().unwrap().len(), 2, "{events}");
+
+    check.more = "[cloudwatch]\nlogs = \"/check/none\"\n\
+                  [[webhook]]\nname = \"ops\"\nurl = { secret = \"check/none\" }\n\
+                  [[webhook]]\nname = \"chat\"\nurl = { secret = \"check/other\" }\n";
+    let said = check.says(&[
+        "✗ webhook ops the webhook gets no alerts: cannot read the secret \"check/none\": ",
+        "✗ webhook chat the webhook gets no alerts: the secret \"check/other\" holds no address of a webhook",
+        "hint: store the whole address as text",
+        "✗ log group the log cannot go to /check/none: ",
+        "hint: nonstop makes no log group: `aws logs create-log-group --log-group-name /check/none`",
+    ]);
+    assert!(!said.contains("kh00k"), "{said}");
+
+    let denied = br#"{"__type":"AccessDeniedException","message":"no policy allows it"}"#;
+    let http = Http::start(move |_, _| {
+        let kind = [("Content-Type", "application/x-amz-json-1.1")];
+        Answer::Bytes(answer("400 Bad Request", &kind, denied))
+    });
+    check.more = "[cloudwatch]\nnamespace = \"check\"\nlogs = \"/check/logs\"\n";
+    check.set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", &http.endpoint());
+    check.says(&[
+        "✗ log group the log cannot go to /check/logs: ",
+        "logs:CreateLogStream and logs:PutLogEvents on",
+    ]);
+    check.environment.retain(|(name, _)| !["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(name));
+    check.says(&[
+        "✗ CloudWatch metrics cannot be sent: there are no AWS credentials hint: give the instance a role",
     ]);
 }
 

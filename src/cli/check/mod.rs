@@ -7,6 +7,7 @@ mod local;
 mod machine;
 mod remote;
 mod report;
+mod tell;
 
 use super::args::Places;
 use super::failure::colors;
@@ -55,6 +56,12 @@ pub(super) async fn check(
         if !offline {
             page.say(remote::ingests(destination).await)?;
         }
+    }
+    let asked = (!offline).then_some(&aws);
+    page.say(tell::webhooks(&config, &places.config, credentials.as_deref(), asked).await)?;
+    page.say(tell::metrics(&config, places, env).await)?;
+    if !offline {
+        page.say(tell::cloudwatch(&config, &aws).await)?;
     }
     page.say(daemon::daemon(places, env).await)?;
     page.say(platform::advice(&config).into_iter().map(|advice| Finding::advice("advice", advice)))?;
