@@ -86,22 +86,28 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         _ if is(&["NoSuchBucket"]) => (Kind::Missing, "there is no such bucket".to_owned()),
         _ if is(&["NoSuchKey", "NotFound"]) => (Kind::Missing, "there is no such file".to_owned()),
         _ if is(&["ResourceNotFoundException"]) => (Kind::Missing, words),
+        _ if is(&["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"]) => {
+            (Kind::Expired, format!("the credentials have expired ({words})"))
+        }
+        _ if is(&["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"])
+            || is(&["InvalidSignatureException", "SignatureDoesNotMatch"])
+                && message.is_some_and(is_about_the_time) =>
+        {
+            (Kind::Clock, format!("this machine's clock is wrong ({words})"))
+        }
         _ if is(&[
-            "ExpiredToken",
-            "ExpiredTokenException",
             "IncompleteSignature",
             "InvalidAccessKeyId",
             "InvalidClientTokenId",
             "InvalidToken",
             "MissingAuthenticationToken",
             "SignatureDoesNotMatch",
-            "TokenRefreshRequired",
             "UnrecognizedClientException",
         ]) =>
         {
             (Kind::Credentials, format!("the credentials are not accepted ({words})"))
         }
-        _ if is(&["RequestTimeTooSkewed", "RequestExpired", "InvalidSignatureException"]) => {
+        _ if is(&["InvalidSignatureException"]) => {
             (Kind::Credentials, format!("this machine's clock or the credentials are wrong ({words})"))
         }
         301 | 307 | 400 if region.is_some() && !is(&["InvalidRange"]) => {
@@ -152,6 +158,11 @@ fn answered(status: u16, code: Option<&str>, message: Option<&str>, region: Opti
         _ => (Kind::Other, words),
     };
     Cause { kind, reason }
+}
+
+/// Whether the words beside a signature that does not count say that it is of another time.
+fn is_about_the_time(message: &str) -> bool {
+    ["Signature expired", "Signature not yet current"].iter().any(|words| message.starts_with(words))
 }
 
 /// Whether a code says that the request itself is wrong, so that it will be refused as often as it is
@@ -224,6 +235,24 @@ pub(super) fn presentable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_told_from_wrong_credentials() {
+        let kind = |code, message| answered(403, Some(code), Some(message), None).kind;
+        for code in ["InvalidSignatureException", "SignatureDoesNotMatch"] {
+            let early = "Signature not yet current: 20260101T120000Z is still later than 20260101T115500Z";
+            assert_eq!(kind(code, early), Kind::Clock);
+            assert_eq!(kind(code, "Signature expired: 20260101T120000Z is now earlier than …"), Kind::Clock);
+            let other = "The request signature we calculated does not match the signature you provided";
+            assert_eq!(kind(code, other), Kind::Credentials);
+        }
+        for code in ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"] {
+            assert_eq!(kind(code, "words"), Kind::Clock, "{code}");
+        }
+        for code in ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"] {
+            assert_eq!(kind(code, "words"), Kind::Expired, "{code}");
+        }
+    }
 
     #[test]
     fn only_what_is_said_to_be_wrong_with_the_request_is_taken_for_it() {

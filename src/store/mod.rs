@@ -49,6 +49,10 @@ pub struct Error {
 pub enum Kind {
     /// There are no credentials, or none that count.
     Credentials,
+    /// The credentials counted once, and have run out.
+    Expired,
+    /// This machine's clock is too wrong for a request to count.
+    Clock,
     /// It is not known where the store is, or it is somewhere else.
     Region,
     /// The credentials do not allow this.
@@ -90,6 +94,14 @@ impl Kind {
         match self {
             Self::Credentials => Some(
                 "give the instance a role (an instance profile), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ),
+            Self::Expired => Some(
+                "a role's credentials are renewed by themselves; those in AWS_* variables or in ~/.aws are not: \
+                 replace them there, or take them away and give the instance a role",
+            ),
+            Self::Clock => Some(
+                "set the clock: `timedatectl` says how it is; systemd-timesyncd or chrony has to run and reach a time \
+                 server (on EC2 169.254.169.123)",
             ),
             Self::Region => Some("set AWS_REGION to the region that the bucket and the secret are in"),
             Self::Denied => {

@@ -243,6 +243,29 @@ fn the_log_group_and_a_webhook_s_secret_are_tried_and_no_metric_is_sent() {
 }
 
 #[test]
+fn a_wrong_clock_and_expired_credentials_are_not_called_missing_ones() {
+    for (status, code, named, hint) in [
+        (
+            "403 Forbidden",
+            "RequestTimeTooSkewed",
+            "this machine's clock is wrong (RequestTimeTooSkewed: words)",
+            "hint: set the clock: `timedatectl` says how it is; systemd-timesyncd or chrony",
+        ),
+        (
+            "400 Bad Request",
+            "ExpiredToken",
+            "the credentials have expired (ExpiredToken: words)",
+            "hint: a role's credentials are renewed by themselves; those in AWS_* variables or in ~/.aws are not",
+        ),
+    ] {
+        let http = Http::start(move |_, _| Answer::Bytes(s3_error(status, code, "words")));
+        let mut check = Check::at(Moto::shared());
+        check.set("AWS_ENDPOINT_URL", &http.endpoint());
+        check.says(&[&format!("✗ bucket cannot list s3://check-music/lofi/: {named}"), hint]);
+    }
+}
+
+#[test]
 fn metadata_that_do_not_answer_hold_nobody_up() {
     let moto = Moto::shared();
     let hangs = Http::start(|_, _| Answer::Hang(Vec::new()));

@@ -80,10 +80,11 @@ pub(super) enum Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        use store::Kind::{Busy, Changed, Credentials, Denied, Invalid, Missing, Other, Region, Unreachable};
+        use store::Kind::{Busy, Changed, Clock, Credentials, Denied, Expired, Invalid, Missing, Other};
+        use store::Kind::{Region, Unreachable};
         let scope = match error.kind {
             Changed | Missing => return Self::Gone(error.reason),
-            Credentials | Region | Busy | Unreachable => Scope::All,
+            Credentials | Expired | Clock | Region | Busy | Unreachable => Scope::All,
             Denied => Scope::Denied,
             Invalid | Other => Scope::File,
         };
