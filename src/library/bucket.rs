@@ -271,11 +271,13 @@ impl Look {
 
 /// What an object is, if it counts.
 fn kind(key: &str, background: Option<&str>) -> Option<Kind> {
-    let is_own = OWN.iter().any(|folder| key.starts_with(folder));
-    if is_own || key.split('/').any(files::is_passed_over) {
-        return None;
-    }
-    files::kind(key, background)
+    if is_passed_over(key) { None } else { files::kind(key, background) }
+}
+
+/// Whether an object counts for nothing, whatever it is called: it is nonstop's own, hidden, or
+/// another program's.
+pub fn is_passed_over(key: &str) -> bool {
+    OWN.iter().any(|folder| key.starts_with(folder)) || key.split('/').any(files::is_passed_over)
 }
 
 /// What comes after all keys in a folder.

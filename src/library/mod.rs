@@ -11,7 +11,7 @@
 //! is known, `sync` plans what to fetch and what to let go of, and `pauses` says when to try again.
 
 mod background;
-mod bucket;
+pub(crate) mod bucket;
 #[cfg(test)]
 mod cpu;
 mod credits;

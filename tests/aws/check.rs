@@ -128,6 +128,36 @@ fn each_thing_that_is_wrong_is_named_with_its_remedy() {
 }
 
 #[test]
+fn only_what_the_daemon_would_play_and_show_is_counted_and_read() {
+    let moto = Moto::shared();
+    moto.make_bucket("check-odd");
+    let check = || {
+        let mut check = Check::at(moto);
+        check.source = "s3://check-odd/lofi";
+        check
+    };
+    // None of these can be read, and none of them has to be.
+    for key in ["._b.mp3", ".trash/c.mp3", "@eaDir/d.mp3", "a.txt", "renditions/e.mp3", "slots/f.mp3"] {
+        moto.put_as("check-odd", &format!("lofi/{key}"), b"x", "GLACIER");
+    }
+    let said = check().says(&["! bucket s3://check-odd/lofi: 0 tracks, 0 rendered; the standby card"]);
+    assert!(!said.contains("bucket read"), "{said}");
+    moto.put_object("check-odd", "lofi/songs/g.mp3", b"music");
+    let said =
+        check().says(&["✓ bucket s3://check-odd/lofi: 1 track, 0", "✓ bucket read songs/g.mp3 can be"]);
+    assert!(!said.contains("✗ bucket"), "{said}");
+    moto.put_as("check-odd", "lofi/background.jpg", b"picture", "GLACIER");
+    check().says(&[
+        "✓ bucket read songs/g.mp3 can be read",
+        "✗ bucket read cannot read s3://check-odd/lofi/background.jpg: it is archived",
+    ]);
+    moto.put_object("check-odd", "lofi/.art/card.png", b"picture");
+    let mut hidden = check();
+    hidden.background = Some(".art/card.png");
+    hidden.says(&["✗ background \".art/card.png\" is passed over", "hint: put it elsewhere, and correct"]);
+}
+
+#[test]
 fn what_the_policy_denies_is_named_with_what_to_allow() {
     let denied = || Answer::Bytes(s3_error("403 Forbidden", "AccessDenied", "no policy allows it"));
     let listed = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>lofi/a.mp3</Key><Size>3</Size>\

@@ -1,50 +1,43 @@
 //! Whether the bucket and the secrets are there, and allow what the daemon does with them.
 
+use super::listing;
 use super::report::Finding;
 use crate::aws::{Aws, Bucket, secrets};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Source};
-use crate::library::files;
+use crate::library::bucket::{self as library, OWN};
 use crate::store::{self, Body, Kind, Object, Objects, Put, Store};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// What nonstop itself keeps below the channel's prefix.
-const OWN: [&str; 3] = ["renditions/", "schedule/", "slots/"];
 
 /// The media source, if it is a bucket: can it be listed, read and written, and what is in it?
 pub(super) async fn bucket(config: &Config, aws: &Aws) -> Vec<Finding> {
     let Source::Bucket { bucket: name, prefix } = &config.media.source else { return Vec::new() };
     let bucket = aws.bucket(name, prefix);
-    let objects = match bucket.objects("").await {
-        Ok(objects) => objects,
+    let wanted = config.media.background.as_deref();
+    let place = config.media.source.to_string();
+    let listing = match listing::list(&bucket, wanted, &place).await {
+        Ok(listing) => listing,
         // Nothing else can be told apart from this.
         Err(error) => return vec![cross("bucket", error, name, prefix)],
     };
-    let media: Vec<_> =
-        objects.iter().filter(|object| !OWN.iter().any(|own| object.key.starts_with(own))).collect();
-    let kind = |object: &&&Object| files::kind(&object.key, config.media.background.as_deref());
-    let music = media.iter().filter(|object| kind(object) == Some(files::Kind::Track)).count();
-    let renditions = objects
-        .iter()
-        .filter(|object| object.key.starts_with("renditions/") && object.key.ends_with("/rendition.json"));
     let what = format!(
-        "{}: {music} {}, {} rendered",
-        config.media.source,
-        if music == 1 { "track" } else { "tracks" },
-        renditions.count()
+        "{place}: {} {}, {}{} rendered",
+        listing.tracks,
+        if listing.tracks == 1 { "track" } else { "tracks" },
+        if listing.more_rendered { "more than " } else { "" },
+        listing.rendered
     );
-    let mut findings = vec![match music {
+    let mut findings = vec![match listing.tracks {
         0 => Finding::advice("bucket", format!("{what}; the standby card is on air until there is music")),
         _ => Finding::tick("bucket", what),
     }];
-    if let Some(background) = &config.media.background
-        && !media.iter().any(|object| object.key == *background)
+    findings.extend(listing.left_out.map(|left_out| Finding::advice("bucket", left_out)));
+    if let Some(wanted) = wanted
+        && listing.background.is_none()
     {
-        let why =
-            Failure::new(Exit::Config, format!("there is no {background:?} below {}", config.media.source));
-        findings.push(Finding::cross("background", why.hint("upload it, or correct [media] background")));
+        findings.push(Finding::cross("background", no_background(wanted, &place)));
     }
-    if let Some(object) = media.first() {
+    for object in listing.track.iter().chain(&listing.background) {
         findings.push(match first_piece(&bucket, object).await {
             Ok(()) => Finding::tick("bucket read", format!("{} can be read", object.key)),
             Err(error) => cross("bucket read", error, name, prefix),
@@ -70,6 +63,15 @@ pub(super) async fn bucket(config: &Config, aws: &Aws) -> Vec<Finding> {
         }
     }));
     findings
+}
+
+fn no_background(wanted: &str, place: &str) -> Failure {
+    if library::is_passed_over(wanted) {
+        let why = format!("{wanted:?} is passed over, as are all hidden files and programs' own folders");
+        return Failure::new(Exit::Config, why).hint("put it elsewhere, and correct [media] background");
+    }
+    let why = format!("there is no {wanted:?} below {place}");
+    Failure::new(Exit::Config, why).hint("upload it, or correct [media] background")
 }
 
 async fn first_piece(bucket: &Bucket, object: &Object) -> Result<(), store::Error> {

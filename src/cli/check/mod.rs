@@ -3,6 +3,7 @@
 
 mod cloud;
 mod daemon;
+mod listing;
 mod local;
 mod machine;
 mod remote;
