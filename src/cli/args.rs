@@ -125,6 +125,7 @@ pub enum Verb {
     ///
     /// The daemon does this by itself, first what is about to be played. This does all of it at
     /// once, with a bar and an estimate. What is done stays done when it is interrupted.
+    /// For music in a folder: what is in a bucket is rendered by the daemon alone, ahead of air.
     Render {
         /// FFmpeg's program [default: the one in PATH]
         #[arg(long, value_name = "PROGRAM")]

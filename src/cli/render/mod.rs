@@ -29,16 +29,10 @@ pub(super) fn render(
     env: Env,
 ) -> Result<Exit, Failure> {
     let config = config::load(&places.config)?;
+    let root = folder(&config.media.source)?;
     // The summary says what failed; a log in the midst of the bar would only tear it.
     let quiet = env(journal::VARIABLE).is_none().then_some("off");
     let _log = journal::start(log.or(quiet), env)?;
-    let Source::Folder(root) = config.media.source.clone() else {
-        return Err(Failure::new(
-            Exit::Config,
-            "[media] source is a bucket, and this version reads music from a folder",
-        )
-        .hint("take a folder on this machine"));
-    };
     let folders = Folders::find(&places.given(), env, &config.channel)?;
     folders.create()?;
     let (shelf, how) = runtime()?.block_on(all(config, root, &folders.cache, ffmpeg))?;
@@ -48,6 +42,19 @@ pub(super) fn render(
         End::Paused(reason) => Err(Failure::new(Exit::Unavailable, format!("rendering is paused: {reason}"))),
         End::Interrupted => Err(Failure::new(Exit::Unavailable, "interrupted before all was done")
             .hint("what is done stays done; the same command goes on from there")),
+    }
+}
+
+/// The folder of the music. What is in a bucket is fetched and shared by the daemon alone.
+fn folder(source: &Source) -> Result<PathBuf, Failure> {
+    match source {
+        Source::Folder(folder) => Ok(folder.clone()),
+        Source::Bucket { .. } => {
+            let why = format!("{source} is a bucket, and this verb renders folders of music only");
+            Err(Failure::new(Exit::Unavailable, why).hint(
+                "there is nothing to do: the daemon itself renders a bucket's music ahead of air, and keeps it there",
+            ))
+        }
     }
 }
 
@@ -143,5 +150,19 @@ async fn follow(mut shelf: watch::Receiver<Arc<Shelf>>) -> io::Result<End> {
             // The renderer has ended, and says itself why.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_left_to_the_daemon_and_is_no_fault_of_the_configuration() {
+        let failure = folder(&Source::Bucket { bucket: "music".into(), prefix: "lofi".into() }).unwrap_err();
+        assert_eq!(failure.exit, Exit::Unavailable);
+        assert!(failure.message.starts_with("s3://music/lofi is a bucket, and this verb"), "{failure:?}");
+        assert!(failure.message.contains("hint: there is nothing to do: the daemon itself"), "{failure:?}");
+        assert_eq!(folder(&Source::Folder("/srv/music".into())).unwrap(), PathBuf::from("/srv/music"));
     }
 }
