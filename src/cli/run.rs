@@ -8,7 +8,7 @@ use crate::host::imds::{Endpoint, FIRMWARE};
 use crate::host::interruption::{self, Outlook};
 use crate::host::signals::{Event, Signals};
 use crate::host::{Folders, Imds, Notifier, harden, kernel, systemd};
-use crate::service::{self, Ended, Service, Setup, Vault};
+use crate::service::{self, Ended, Holder, Service, Setup, Vault};
 use crate::telemetry::journal::{self, Log};
 use crate::telemetry::messages;
 use std::convert::Infallible;
@@ -58,8 +58,8 @@ pub(super) async fn run(
     });
     let notifier = Notifier::from_env(env);
     let systemd::Held { sockets, sealed } = systemd::held(env);
-    let vault =
-        Vault::open(sealed, keep_sessions.then(|| notifier.clone()), aws::region_in(env).unwrap_or_default());
+    let holder = keep_sessions.then(|| Arc::new(notifier.clone()) as Arc<dyn Holder>);
+    let vault = Vault::open(sealed, holder, aws::region_in(env).unwrap_or_default());
     let setup = Setup {
         file: places.config.clone(),
         config,

@@ -15,11 +15,12 @@ use crate::telemetry::webhook::Post;
 use crate::telemetry::webhook::task::{self, LAST, ON_THE_WAY, Target};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -156,8 +157,8 @@ fn unix() -> u64 {
 struct Told {
     path: PathBuf,
     written: Kept,
-    /// One writer at most; while it hangs, nothing is written.
-    writing: JoinSet<()>,
+    /// One writer at most; while it hangs, nothing is written. What it has written.
+    writing: JoinSet<Option<Kept>>,
 }
 
 impl Told {
@@ -173,27 +174,39 @@ impl Told {
         self.written = read.unwrap_or_default();
     }
 
-    /// Nobody waits for it. A file that could not be written is as good as none: the next time is
-    /// within a minute.
+    /// Nobody waits for it. What could not be written is tried again at the next look.
     fn keep(&mut self, kept: Kept) {
-        while self.writing.try_join_next().is_some() {}
+        while let Some(done) = self.writing.try_join_next() {
+            self.wrote(done);
+        }
         if !self.writing.is_empty() || !kept.replaces(&self.written) {
             return;
         }
-        self.written = kept.clone();
         let path = self.path.clone();
-        let write = move || file::replace(&path, &serde_json::to_vec(&kept)?);
         self.writing.spawn_blocking(move || {
-            if let Err(error) = write() {
-                tracing::debug!(%error, "what was told of the air cannot be kept");
+            let text = serde_json::to_vec(&kept).map_err(io::Error::from);
+            match text.and_then(|text| file::replace(&path, &text)) {
+                Ok(()) => Some(kept),
+                Err(error) => {
+                    tracing::debug!(%error, "what was told of the air cannot be kept");
+                    None
+                }
             }
         });
+    }
+
+    fn wrote(&mut self, done: Result<Option<Kept>, JoinError>) {
+        if let Ok(Some(kept)) = done {
+            self.written = kept;
+        }
     }
 
     /// Keeps it, and waits for that as long as it may be waited for.
     async fn settle(mut self, kept: Kept) {
         let settle = async {
-            while self.writing.join_next().await.is_some() {}
+            while let Some(done) = self.writing.join_next().await {
+                self.wrote(done);
+            }
             self.keep(kept);
             while self.writing.join_next().await.is_some() {}
         };

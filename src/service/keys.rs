@@ -37,7 +37,9 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How long the secret itself is waited for where there is a kept key.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it may take to put a key away for the next process. If that takes longer it goes on by itself.
+const AWAY: Duration = Duration::from_secs(1);
 
 /// Where keys come from.
 #[derive(Clone, Debug)]
@@ -95,7 +97,6 @@ pub(super) fn first(
 ) -> Result<(Vec<Keys>, Round), Error> {
     let (mut ends, mut charges) = (Vec::new(), Vec::new());
     let kept = watch::Sender::new(BTreeMap::new());
-    vault.only(destinations.iter().map(|destination| &destination.key));
     for destination in destinations {
         let first = match &destination.key {
             KeySource::Secret { .. } => Err("the stream key is being asked for".to_owned()),
@@ -106,6 +107,7 @@ pub(super) fn first(
         charges.push(Charge { destination, source, keeper, vault: vault.clone(), kept: kept.clone() });
         ends.push(end);
     }
+    vault.only(destinations.iter().map(|destination| &destination.key));
     Ok((ends, Round { sources: Sources { credentials, secrets: aws.secrets() }, charges, kept }))
 }
 
@@ -156,8 +158,9 @@ impl Charge {
             };
             match read {
                 Ok(key) => {
-                    self.vault.keep(&self.source, &key);
-                    let news = self.keeper.hand_over(key);
+                    let news = self.keeper.hand_over(key.clone());
+                    let (vault, source) = (self.vault.clone(), self.source.clone());
+                    let _ = timeout(AWAY, spawn_blocking(move || vault.keep(&source, &key))).await;
                     times.read(Instant::now(), news);
                     self.tell_read(known, news, trouble.take().is_some());
                     known = Known::Read;

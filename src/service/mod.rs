@@ -69,7 +69,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-pub use vault::Vault;
+pub use vault::{Holder, Vault};
 
 /// The longest that rendering the standby card should take on a small machine.
 const STANDBY: Duration = Duration::from_secs(120);
