@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod key;
 pub mod signals;
 pub mod systemd;
+pub mod unit;
 pub mod usage;
 
 pub use alarm::Alarm;

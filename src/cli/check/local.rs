@@ -1,10 +1,11 @@
 //! What can be checked on this machine alone: folders, media, stream keys.
 
-use super::cloud;
 use super::report::{Finding, Mark};
+use super::{cloud, eyes};
 use crate::cli::{Exit, Failure};
 use crate::config::{Config, Destination, KeySource, Source};
 use crate::control::text::{bytes, count};
+use crate::host::unit::{Shut, Unit, shut};
 use crate::host::{Folders, folders, kernel, key};
 use crate::library::{self, Library, Motion, Problem};
 use crate::render;
@@ -37,6 +38,26 @@ pub(super) fn folders(folders: &Folders) -> Vec<Finding> {
     named.into_iter().map(|(name, path)| folder(name, path)).collect()
 }
 
+/// The three folders of a unit, which systemd makes when it first starts, and where they are not root's
+/// to make. `scratch` is where root tries things instead.
+pub(super) fn folders_of_unit(folders: &Folders, scratch: &Path) -> Vec<Finding> {
+    let named = [("state", &folders.state), ("cache", &folders.cache), ("runtime", &folders.runtime)];
+    let mut findings: Vec<_> = named
+        .into_iter()
+        .map(|(name, path)| match path.exists() {
+            true => folder(name, path),
+            false => {
+                Finding::new(Mark::Note, name, format!("{}: systemd makes it at the start", path.display()))
+            }
+        })
+        .collect();
+    if let Err(error) = fs::create_dir_all(scratch) {
+        let path = scratch.to_owned();
+        findings.push(Finding::cross("folders", folders::Error::Create { path, source: error }));
+    }
+    findings
+}
+
 fn folder(name: &str, path: &Path) -> Finding {
     if let Err(error) = writable(path) {
         let why = Failure::new(Exit::Unavailable, format!("{} cannot be written: {error}", path.display()))
@@ -62,7 +83,13 @@ fn writable(folder: &Path) -> io::Result<()> {
 
 /// The media source: can it be read, and what is in it? This reads it as the daemon does, for as
 /// long as [`READING`], and what it has learnt by then spares the daemon the reading.
-pub(super) async fn media(config: &Config, cache: &Path) -> Vec<Finding> {
+/// The renderer's verdicts are in `verdicts`; where root looks for `unit`, what that sees is what counts.
+pub(super) async fn media(
+    config: &Config,
+    cache: &Path,
+    verdicts: &Path,
+    unit: Option<&Unit>,
+) -> Vec<Finding> {
     let root = match &config.media.source {
         Source::Folder(root) => root,
         // See cloud.rs.
@@ -90,14 +117,37 @@ pub(super) async fn media(config: &Config, cache: &Path) -> Vec<Finding> {
     }
     let library = library.borrow().clone();
     // What the daemon or `nonstop render` found unplayable before; nothing, where neither has run.
-    let verdicts = Quarantine::from_json(&fs::read(cache.join(QUARANTINE)).unwrap_or_default());
+    let verdicts = Quarantine::from_json(&fs::read(verdicts.join(QUARANTINE)).unwrap_or_default());
     let profile = Profile::new(&config.video, &config.audio);
     let unplayable = library.tracks.iter().filter_map(|track| {
         let reason = verdicts.reason(&track.hash, profile.id())?.to_owned();
         Some(Problem { source: track.source.clone(), reason })
     });
-    let problems: Vec<Problem> = library.problems.iter().cloned().chain(unplayable).collect();
-    tell(&library, &problems, root, config.media.background.as_deref())
+    let problems = library.problems.iter().cloned().chain(unplayable);
+    let problems: Vec<Problem> =
+        problems.chain(unit.map_or_else(Vec::new, |_| unseen(&library, root))).collect();
+    let mut findings = tell(&library, &problems, root, config.media.background.as_deref());
+    let media = findings.remove(0);
+    findings.insert(0, eyes::see(media, unit, root, None));
+    findings
+}
+
+/// Tracks that are shut to a unit that sees the folder itself.
+fn unseen(library: &Library, root: &Path) -> Vec<Problem> {
+    if shut(root).is_some() {
+        return Vec::new();
+    }
+    let unseen = library.tracks.iter().filter_map(|track| match shut(&root.join(&track.source))? {
+        Shut::Mode(path, mode) => Some(Problem {
+            source: track.source.clone(),
+            reason: format!("not for the service, by the mode {mode:o}: chmod o+rX {}", path.display()),
+        }),
+        Shut::Home(folder) | Shut::Temporary(folder) => Some(Problem {
+            source: track.source.clone(),
+            reason: format!("a link to below {}, which the service does not see", folder.display()),
+        }),
+    });
+    unseen.collect()
 }
 
 fn tell(library: &Library, problems: &[Problem], root: &Path, background: Option<&str>) -> Vec<Finding> {
@@ -242,9 +292,10 @@ mod tests {
         );
         let config = config::parse(&text).unwrap();
         let key = key(&config.destinations[0], Path::new("nonstop.toml"), None);
-        for (finding, exit) in
-            [(media(&config, scratch.path()).await.remove(0), Exit::Unavailable), (key, Exit::Config)]
-        {
+        for (finding, exit) in [
+            (media(&config, scratch.path(), scratch.path(), None).await.remove(0), Exit::Unavailable),
+            (key, Exit::Config),
+        ] {
             assert_eq!(finding.mark, Mark::Cross(exit));
             assert!(finding.message.contains(missing.to_str().unwrap()), "{finding:?}");
         }

@@ -3,6 +3,7 @@
 
 mod cloud;
 mod daemon;
+mod eyes;
 mod listing;
 mod local;
 mod machine;
@@ -14,9 +15,10 @@ use super::args::Places;
 use super::failure::colors;
 use super::{Env, Exit, Failure, width};
 use crate::aws::Aws;
-use crate::config::{self, Config, KeySource, platform};
+use crate::config::{self, Address, Config, KeySource, platform};
 use crate::cost::{Prices, Usage, bill};
 use crate::host::Folders;
+use crate::host::unit::Unit;
 use report::{Finding, Mark};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -33,11 +35,20 @@ pub(super) async fn check(
 ) -> Result<Exit, Failure> {
     let mut page = Page::new(env);
     let Some(config) = page.configuration(places)? else { return Ok(page.exit()) };
+    let unit = Unit::seen_by_root(&places.config, env);
+    let unit = unit.as_ref();
+    page.say(unit.map(|unit| eyes::others(&config, &places.config, unit)).unwrap_or_default())?;
     match Folders::find(&places.given(), env, &config.channel) {
         Ok(folders) => {
-            page.say(local::folders(&folders))?;
+            // What root writes into the unit's folders, the unit might not be able to read.
+            let theirs = unit.map(|unit| unit.folders(&places.given()));
+            page.say(match &theirs {
+                Some(theirs) => local::folders_of_unit(theirs, &folders.cache),
+                None => local::folders(&folders),
+            })?;
             page.say([local::encoder(&config, ffmpeg, &folders.cache).await])?;
-            page.say(local::media(&config, &folders.cache).await)?;
+            let verdicts = &theirs.as_ref().unwrap_or(&folders).cache;
+            page.say(local::media(&config, &folders.cache, verdicts, unit).await)?;
         }
         Err(error) => page.say([Finding::cross("folders", error)])?,
     }
@@ -52,14 +63,24 @@ pub(super) async fn check(
             (KeySource::Secret { secret, field }, false) => {
                 cloud::key(&aws, &destination.name, secret, field.as_deref()).await
             }
-            _ => local::key(destination, &places.config, credentials.as_deref()),
+            (source, _) => {
+                let found = local::key(destination, &places.config, credentials.as_deref());
+                match source {
+                    KeySource::File(path) => eyes::see(found, unit, path, Some(&destination.name)),
+                    KeySource::Credential(_) | KeySource::Secret { .. } => found,
+                }
+            }
         }])?;
         if !offline {
             page.say(remote::ingests(destination).await)?;
         }
     }
     let asked = (!offline).then_some(&aws);
-    page.say(tell::webhooks(&config, &places.config, credentials.as_deref(), asked).await)?;
+    let found = tell::webhooks(&config, &places.config, credentials.as_deref(), asked).await;
+    page.say(config.webhooks.iter().zip(found).map(|(webhook, found)| match &webhook.address {
+        Address::Kept(KeySource::File(path)) => eyes::see(found, unit, path, Some(&webhook.name)),
+        _ => found,
+    }))?;
     page.say(tell::metrics(&config, places, env).await)?;
     if !offline {
         page.say(tell::cloudwatch(&config, &aws).await)?;
