@@ -305,6 +305,7 @@ fn metadata_that_do_not_answer_hold_nobody_up() {
     let start = Instant::now();
     check.says(&["no AWS region is set, and this machine's metadata names none"]);
     assert!(!hangs.requests().is_empty());
-    // The bucket and the key ask one after the other, and FFmpeg is looked at, too.
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    // The bucket and the key ask one after the other, and FFmpeg is looked at, too: some 8 s where nobody
+    // else computes.
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 const OLD: &str = "k3pt-t00l-0ng1-sthe-01d0";
 const KEY: &str = "k3pt-0ver-4lln-1ght-keyy";
 /// A start, with the standby card rendered on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 fn denied(_: usize, _: &str) -> Answer {
     let body = br#"{"__type":"AccessDeniedException","Message":"User: x is not authorized"}"#;

@@ -11,7 +11,7 @@ use std::time::Duration;
 const OLD: &str = "r0ta-t10n-0fl4-stye-ar00";
 const NEW: &str = "r0ta-t10n-0fth-1sye-ar00";
 /// A start, with the standby card rendered on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 /// An ingest that takes `key` only, on a thread of its own; gives its address.
 pub fn ingest(key: &'static str) -> String {
