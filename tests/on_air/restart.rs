@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// From the start of the process to its first media byte, warm. The design's number is 1 s.
 const ON_AIR_AGAIN: Duration = Duration::from_secs(2);
+/// Between the end of the daemon and that of what it has killed.
+const GONE: Duration = Duration::from_secs(2);
 
 #[test]
 fn killed_at_any_moment_it_is_on_air_again_where_the_programme_is() {
@@ -60,8 +62,10 @@ fn asked_to_end_it_ends_in_order_and_leaves_nothing_behind() {
     let children = process::descendants(daemon.process.pid());
     let sessions = nginx.recordings().len();
     assert_eq!(daemon.stop(), 0);
-    let left: Vec<_> = process::processes().into_iter().filter(|pid| children.contains(pid)).collect();
-    assert!(left.is_empty(), "processes {left:?} are left");
+    // What is killed is gone when the kernel has got round to it.
+    wait::until("no process is left", GONE, || {
+        process::processes().iter().all(|pid| !children.contains(pid)).then_some(())
+    });
     let run =
         std::fs::read_dir(channel.runtime()).expect("it is there").flatten().map(|entry| entry.file_name());
     // An empty lock has to stay: who removes it may remove the next one's.
