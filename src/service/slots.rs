@@ -180,16 +180,18 @@ impl Slots {
 
     /// Whether other nodes have all ingests of this destination.
     pub(super) fn elsewhere(&self, destination: &str) -> bool {
-        let is_so = |view: &View| view.phase == Phase::StandingBy;
-        self.are_shared()
-            && self.views.iter().any(|(name, view)| name == destination && is_so(&view.borrow()))
+        let stands_by = |view: &watch::Receiver<View>| view.borrow().phase == Phase::StandingBy;
+        self.are_shared() && self.view(destination).is_some_and(stands_by)
+    }
+
+    fn view(&self, destination: &str) -> Option<&watch::Receiver<View>> {
+        self.views.iter().find(|(name, _)| name == destination).map(|(_, view)| view)
     }
 
     /// Each of `destinations` with where this node is with it.
     pub(super) fn charges(&self, destinations: &[watch::Receiver<DestinationStatus>]) -> Vec<Charge> {
-        let view = |name: &str| self.views.iter().find(|(of, _)| of == name).map(|(_, view)| view.clone());
         let charge = |status: &watch::Receiver<DestinationStatus>| {
-            let view = view(&status.borrow().name);
+            let view = self.view(&status.borrow().name).cloned();
             Charge { status: status.clone(), view }
         };
         destinations.iter().map(charge).collect()
