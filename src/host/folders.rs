@@ -4,6 +4,7 @@
 //! In this order: what the command line says; what systemd says (`STATE_DIRECTORY` and so on); the
 //! user's own folders after the XDG Base Directory Specification, one below for each channel.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
@@ -112,6 +113,18 @@ impl Folders {
     }
 }
 
+/// The name of a packaged configuration, without `.toml`; none, if it lies elsewhere.
+fn packaged(config: &Path) -> Option<Cow<'_, str>> {
+    let stem = config.file_stem().filter(|_| config.parent() == Some(Path::new(ETC)))?;
+    Some(stem.to_string_lossy())
+}
+
+/// What the folders of a packaged configuration's unit are called: `nonstop`, or `nonstop-NAME`.
+pub(super) fn of_unit(config: &Path) -> Option<String> {
+    let stem = packaged(config)?;
+    Some(if stem == "nonstop" { stem.into_owned() } else { format!("nonstop-{stem}") })
+}
+
 /// The runtime folders in which the daemon of `config` may listen, likeliest first. systemd tells
 /// its service the folder, but not an operator's shell; for a packaged configuration it is known.
 /// `channel` gives the channel's name if the configuration can be read.
@@ -125,12 +138,7 @@ pub fn runtime_of(
         return vec![folder];
     }
     let mut folders = Vec::new();
-    if let (true, Some(stem)) = (config.parent() == Some(Path::new(ETC)), config.file_stem()) {
-        folders.push(match stem.to_string_lossy() {
-            name if name == "nonstop" => PathBuf::from("/run/nonstop"),
-            name => PathBuf::from(format!("/run/nonstop-{name}")),
-        });
-    }
+    folders.extend(of_unit(config).map(|name| Path::new("/run").join(name)));
     if let Some(channel) = channel()
         && let Ok(own) = Folders::find(given, env, &channel)
     {
@@ -142,7 +150,7 @@ pub fn runtime_of(
 /// Where the unit of a packaged configuration takes the credential `name` from: the same folder,
 /// `NAME` for `nonstop.toml` and `jazz.NAME` for `jazz.toml`. An operator's shell is handed none.
 pub fn credential(config: &Path, name: &str) -> Option<PathBuf> {
-    let stem = config.file_stem().filter(|_| config.parent() == Some(Path::new(ETC)))?.to_string_lossy();
+    let stem = packaged(config)?;
     let prefix = if stem == "nonstop" { String::new() } else { format!("{stem}.") };
     Some(Path::new(ETC).join(format!("{prefix}{name}")))
 }

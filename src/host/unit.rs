@@ -1,7 +1,7 @@
 //! The packaged service, as root's shell has to imagine it: where it keeps things, and what it can
 //! see. It has a user of its own, is in nobody's group, and home folders are out of its sight.
 
-use super::folders::{ETC, Folders, Given};
+use super::folders::{self, Folders, Given};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -48,10 +48,10 @@ impl Unit {
     }
 
     fn find(config: &Path, root: &Path) -> Option<Self> {
-        let stem = config.file_stem().filter(|_| config.parent() == Some(Path::new(ETC)))?.to_str()?;
-        let (name, file, folder) = match stem {
-            "nonstop" => (stem.to_owned(), "nonstop.service", stem.to_owned()),
-            name => (format!("nonstop@{name}"), "nonstop@.service", format!("nonstop-{name}")),
+        let folder = folders::of_unit(config)?;
+        let (name, file) = match folder.strip_prefix("nonstop-") {
+            None => (folder.clone(), "nonstop.service"),
+            Some(name) => (format!("nonstop@{name}"), "nonstop@.service"),
         };
         let below = |folder: &str, name: &str| root.join(&folder[1..]).join(name);
         let own = format!("{name}.service");
