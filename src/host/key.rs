@@ -40,6 +40,18 @@ pub enum Error {
     Elsewhere(String),
 }
 
+impl Error {
+    /// What is wrong, in words that do for whatever is kept as stream keys are.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Read { path, source } => format!("{} cannot be read: {source}", path.display()),
+            Self::Unfit { path, reason } => format!("the first line of {} {reason}", path.display()),
+            Self::NoCredentials(name) => format!("the credential {name:?} was not handed over"),
+            Self::Elsewhere(name) => format!("the secret {name:?} is in no file"),
+        }
+    }
+}
+
 /// Reads the stream key: the first line of a file, or of a credential in `credentials`, the folder
 /// that systemd names in `CREDENTIALS_DIRECTORY`. Blocks as long as the disk does.
 ///

@@ -242,12 +242,5 @@ impl task::Address for Place {
 async fn read(source: KeySource, credentials: Option<PathBuf>) -> Result<Secret, String> {
     let reading = spawn_blocking(move || key::address(&source, credentials.as_deref()));
     let read = reading.await.map_err(|_| "reading it failed".to_owned())?;
-    let cannot =
-        |path: &Path, why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
-    read.map_err(|error| match &error {
-        key::Error::Read { path, source } => cannot(path, source),
-        key::Error::Unfit { path, reason } => format!("the first line of {} {reason}", path.display()),
-        key::Error::NoCredentials(name) => format!("the credential {name:?} was not handed over"),
-        key::Error::Elsewhere(name) => format!("the secret {name:?} is in no file"),
-    })
+    read.map_err(|error| error.reason())
 }

@@ -71,22 +71,17 @@ async fn address(webhook: &Webhook, file: &Path, credentials: Option<&Path>, aws
 }
 
 fn file_failure(error: &key::Error) -> Failure {
-    let (what, hint) = match error {
-        key::Error::Read { path, source } => (
-            format!("{} cannot be read: {source}", path.display()),
-            "it has to be readable for the user that nonstop runs as".to_owned(),
-        ),
-        key::Error::Unfit { path, reason } => (
-            format!("the first line of {} {reason}", path.display()),
-            "write the whole address into it, as in https://hooks.example.com/x".to_owned(),
-        ),
-        key::Error::NoCredentials(name) => (
-            format!("the credential {name:?} was not handed over"),
-            format!("systemd does that, with LoadCredential={name}:/etc/nonstop/{name} in the unit"),
-        ),
+    let hint = match error {
+        key::Error::Read { .. } => "it has to be readable for the user that nonstop runs as".to_owned(),
+        key::Error::Unfit { .. } => {
+            "write the whole address into it, as in https://hooks.example.com/x".to_owned()
+        }
+        key::Error::NoCredentials(name) => {
+            format!("systemd does that, with LoadCredential={name}:/etc/nonstop/{name} in the unit")
+        }
         key::Error::Elsewhere(_) => return Failure::new(Exit::Internal, error),
     };
-    Failure::new(Exit::Config, format!("the webhook gets no alerts: {what}")).hint(hint)
+    Failure::new(Exit::Config, format!("the webhook gets no alerts: {}", error.reason())).hint(hint)
 }
 
 fn secret_failure(error: &secrets::Error) -> Failure {
